@@ -1,0 +1,50 @@
+# make run: a working post office in var/demo.   make test: everything checked.   make help: the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := var/demo
+
+.PHONY: help run demo test check unit soak bench lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: $(VENV)/.installed ## set up and serve the demo office until Ctrl-C
+	@scripts/require gpg
+	@test -e $(DEMO)/yizhan.toml || $(BIN)/yizhan demo --make $(DEMO)
+	@exec $(BIN)/yizhan serve --config $(DEMO)/yizhan.toml
+
+demo: $(VENV)/.installed ## play the demo story against the running post office
+	@$(BIN)/yizhan demo --config $(DEMO)/yizhan.toml
+
+test: debian $(VENV)/.dev check unit ## set up, then lint, types, layers and all tests
+
+debian: # Debian packages for the tests: installed when root, named otherwise
+	@scripts/install-debian-packages
+
+check: $(VENV)/.dev ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not soak"
+
+soak: $(VENV)/.dev ## long runs
+	$(BIN)/python -m pytest -m soak --timeout 7200
+
+lock: $(VENV)/.dev ## renew requirements.lock and requirements-dev.lock from pyproject.toml
+	scripts/lock
+
+$(VENV)/.installed: pyproject.toml requirements.lock
+	@scripts/make-venv $(PYTHON) $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements-dev.lock
+	@scripts/make-venv $(PYTHON) $(VENV) requirements-dev.lock
+	@touch $@ $(VENV)/.installed
+
+clean: ## remove what make made (not var/)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

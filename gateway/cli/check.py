@@ -1,0 +1,58 @@
+"""`yizhan check`: all that is wrong with an office's set-up, at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway.cli.office import ConfigOption, JsonOption, emit
+from gateway.errors import ConfigurationError, YizhanError
+
+app = typer.Typer(help="Say all that is wrong with an office's set-up.")
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    manual: Annotated[
+        bool, typer.Option("--manual", help="Print the manual of all settings instead.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say all that is wrong with an office's set-up; exit status 78 if anything is.
+
+    Example: yizhan check --config /etc/yizhan/yizhan.toml
+    """
+    from gateway import config as configuration
+    from gateway import manual as manual_page
+
+    if manual:
+        sys.stdout.write(manual_page.render())
+        return
+    path = configuration.find(config)
+    faults: list[str] = []
+    try:
+        settings = configuration.load(path)
+    except ConfigurationError as error:
+        faults = error.public.splitlines()
+    else:
+        from gateway.cli.office import become_owner
+        from gateway.soundness import find_faults
+
+        try:
+            become_owner(settings.state.directory)
+            faults = find_faults(settings, path)
+        except YizhanError as error:
+            faults = [error.public]
+
+    def show() -> None:
+        for fault in faults:
+            sys.stderr.write(f"{fault}\n")
+        if not faults:
+            print(f"{path}: nothing is wrong")
+
+    emit({"file": str(path), "faults": faults}, as_json, show)
+    if faults:
+        raise typer.Exit(78)

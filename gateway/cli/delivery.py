@@ -1,0 +1,70 @@
+"""`yizhan delivery`: signing for a document in a unit's name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.office import ConfigOption, JsonOption, emit, opened
+from gateway.errors import CommandError
+
+app = typer.Typer(
+    help="Deliveries: sign for a document in a unit's name.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Deliveries: one document for one recipient."""
+
+
+@app.command()
+def sign(
+    document: Annotated[str, typer.Argument(metavar="ID", help="Document id.")],
+    unit: Annotated[str, typer.Option(help="Code of the unit that has received it.")],
+    name: Annotated[str, typer.Option(help="Name of the person who signs for it.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign for a document (签收) in a unit's name; no further reminder goes out.
+
+    Example: yizhan delivery sign 06hs3kx9qe7w2v5m8n4r1t0abc --unit water --name 王伟
+    """
+    from gateway.composition import compose_means
+    from gateway.evidence.record import Actor
+    from gateway.exchange.documents import find_delivery
+    from gateway.exchange.sign_for import sign_for
+
+    if not name.strip():
+        raise CommandError("say who signs: --name 王伟")
+    with opened(config) as office:
+        means = compose_means(office.config)
+        now = office.clock.now()
+
+        def work(connection: Any) -> Any:
+            delivery = find_delivery(connection, document, f"unit:{unit}")
+            if delivery is None:
+                raise CommandError(
+                    f"{document} was not delivered to {unit}; see `yizhan document show {document}`"
+                )
+            actor = Actor(
+                account=f"operator:{office.actor}", unit=unit, name=name.strip(), login="operator"
+            )
+            return sign_for(connection, means, delivery, actor=actor, way="operator", now=now)
+
+        signed = office.database.write_now(work)
+    data = {
+        "document": signed.document_id,
+        "delivery": signed.delivery_id,
+        "evidence": signed.record_id,
+        "complete": signed.complete,
+    }
+    emit(
+        data,
+        as_json,
+        lambda: print(
+            f"{unit} has signed for {document} ({name.strip()})"
+            + ("; all recipients have signed" if signed.complete else "")
+        ),
+    )

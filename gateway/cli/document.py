@@ -1,0 +1,199 @@
+"""`yizhan document`: what the post office has accepted, and everything about one document."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.office import ConfigOption, JsonOption, emit, opened, table
+from gateway.errors import CommandError
+
+app = typer.Typer(help="Documents: list, show, export.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(
+    config: ConfigOption = None,
+    unit: Annotated[str, typer.Option(help="Sent or received by this unit (code).")] = "",
+    since: Annotated[datetime | None, typer.Option(help="Received at or after (UTC).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Received before (UTC).")] = None,
+    state: Annotated[str, typer.Option(help="With a delivery: consigned, signed, failed.")] = "",
+    urgency: Annotated[str, typer.Option(help="extra, urgent or normal.")] = "",
+    class_: Annotated[
+        str, typer.Option("--class", help="document, notice, information or mail.")
+    ] = "",
+    text: Annotated[str, typer.Option(help="In the title or the number.")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many, the newest first.", min=1)] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest documents.
+
+    Example: yizhan document list --unit water --state consigned --urgency extra
+    """
+    from datetime import UTC
+
+    from gateway.directory.snapshot import load
+    from gateway.domain.document import DeliveryState, MessageClass, Urgency
+    from gateway.exchange.documents import Filter, list_documents
+
+    _one_of("--state", state, DeliveryState)
+    _one_of("--urgency", urgency, Urgency)
+    _one_of("--class", class_, MessageClass)
+    with opened(config) as office:
+
+        def find(connection: Any) -> list[dict[str, Any]]:
+            directory = load(connection, office.config.office.domain)
+            unit_id = None
+            if unit:
+                found = directory.unit(unit)
+                if found is None:
+                    raise CommandError(f"there is no unit {unit}; see `yizhan unit list`")
+                unit_id = found.id
+            wanted = Filter(
+                unit_id=unit_id,
+                since=since and since.replace(tzinfo=UTC),
+                until=until and until.replace(tzinfo=UTC),
+                state=state,
+                urgency=urgency,
+                message_class=class_,
+                text=text,
+                limit=limit,
+            )
+            return list_documents(connection, wanted, directory)
+
+        rows = office.database.read_now(find)
+    emit(rows, as_json, lambda: _table(rows))
+
+
+@app.command()
+def show(
+    document: Annotated[str, typer.Argument(metavar="ID", help="Document or refusal id.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one document: a time line for people, or everything with --json.
+
+    Example: yizhan document show 06hs3kx9qe7w2v5m8n4r1t0abc --json
+    """
+    with opened(config) as office:
+        found = describe(office, document)
+    emit(found, as_json, lambda: timeline(found))
+
+
+@app.command()
+def export(
+    document: Annotated[str, typer.Argument(metavar="ID", help="Document id.")],
+    config: ConfigOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; default: stdout.")
+    ] = None,
+) -> None:
+    """Write the exact octets of a document, as they came over the wire.
+
+    Example: yizhan document export 06hs3kx9qe7w2v5m8n4r1t0abc -o notice.eml
+    """
+    from gateway.store.blobs import FileBlobs
+
+    with opened(config) as office:
+        try:
+            source = FileBlobs(office.config.state.blobs).open(document)
+        except (FileNotFoundError, ValueError):
+            raise CommandError(
+                f"there is no document {document}; see `yizhan document list`"
+            ) from None
+        with source:
+            if output is None:
+                shutil.copyfileobj(source, sys.stdout.buffer)
+            else:
+                try:
+                    with output.open("xb") as file:
+                        shutil.copyfileobj(source, file)
+                except FileExistsError:
+                    raise CommandError(f"{output} exists already; name another file") from None
+
+
+def describe(office: Any, document: str) -> dict[str, Any]:
+    """Everything about one document, its reminders too. Raises CommandError if it is unknown."""
+    from gateway.directory.snapshot import load
+    from gateway.exchange.documents import show_document
+    from gateway.reminders import book
+
+    def find(connection: Any) -> dict[str, Any]:
+        directory = load(connection, office.config.office.domain)
+        found = show_document(connection, document, directory)
+        if found is None:
+            raise CommandError(f"there is no document {document}; see `yizhan document list`")
+        found["reminders"] = [
+            book.describe(reminder) for reminder in book.of_document(connection, document)
+        ]
+        return found
+
+    data: dict[str, Any] = office.database.read_now(find)
+    return data
+
+
+def timeline(found: dict[str, Any]) -> None:
+    """Print one document as a time line."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    console.print(f"[bold]{found['id']}[/bold]  {found['state']}")
+    metadata = found.get("metadata")
+    if metadata:
+        number = f"{metadata['number']}  " if metadata["number"] else ""
+        console.print(f"  {number}{metadata['title']}", markup=False)
+        console.print(
+            f"  class {metadata['class']}, urgency {metadata['urgency']}, "
+            f"seal {found['seal']['state']}"
+        )
+    else:
+        console.print(f"  refused by rule {found['rule']}: {found['reply']}", markup=False)
+    sender = found["sender"]
+    console.print(f"  from {sender['address']} (unit {sender['unit']}, {sender['account']})")
+    console.print(f"  {found['size']} octets, sha256 {found['digest']}")
+    events = [
+        (e["time"], e["event"], e["recipient"], _reasons(e), f"#{e['sequence']}")
+        for e in found["evidence"]
+    ]
+    events += [
+        (r["due"], f"reminder {r['state']}", r["name"], r["number"], r["id"][-6:])
+        for r in found.get("reminders", [])
+    ]
+    for time, event, who, detail, mark in sorted(events):
+        console.print(
+            f"  [cyan]{time}[/cyan]  {escape(event):34} {escape(who):32} "
+            f"{escape(detail)} [dim]{escape(mark)}[/dim]"
+        )
+
+
+def _reasons(event: dict[str, Any]) -> str:
+    if event["reasons"]:
+        return "; ".join(reason["code"] for reason in event["reasons"])
+    actor = event["actor"] or {}
+    return " ".join(part for part in (actor.get("name"), actor.get("account")) if part)
+
+
+def _one_of(option: str, value: str, choices: Any) -> None:
+    known = [choice.value for choice in choices]
+    if value and value not in known:
+        raise CommandError(f"{option} is one of {', '.join(known)}, not {value!r}")
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    table(
+        "",
+        ["id", "received", "from", "class", "urgency", "seal", "signed", "number", "title"],
+        [
+            [
+                row["id"], row["received"][:19], row["unit"], row["class"], row["urgency"],
+                row["seal"], f"{row['signed']}/{row['recipients']}", row["number"], row["title"],
+            ]
+            for row in rows
+        ],
+    )

@@ -1,0 +1,125 @@
+"""What every command needs: the office of a configuration file, opened as its owner, and output.
+
+Commands run beside the daemon: they write through the same database with their own short
+transactions, and the daemon notices by the version rows. They run as the owner of the state
+directory, so that no file in it ever belongs to root.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway import config as configuration
+from gateway.domain.clock import SystemClock
+from gateway.errors import CommandError
+
+if TYPE_CHECKING:
+    from gateway.store.database import Database
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", metavar="FILE",
+        help="Configuration file; default $YIZHAN_CONFIG, else /etc/yizhan/yizhan.toml.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """An opened office."""
+
+    config: configuration.Config
+    path: Path
+    database: Database
+    clock: SystemClock
+    actor: str
+
+
+@contextmanager
+def opened(config: Path | None) -> Iterator[Office]:
+    """Load the configuration, become the owner of the state directory, open the database.
+
+    Raises ConfigurationError for the file, CommandError if this user may not run commands here or
+    the office was not made yet, StoreUnusable for a foreign or newer store.
+    """
+    path = configuration.find(config)
+    actor = _actor()
+    settings = configuration.load(path)
+    become_owner(settings.state.directory)
+    from gateway.store import identity
+    from gateway.store.database import Database
+
+    database = Database(settings.state.database_url, readers=1)
+    try:
+        identity.verify(database, settings.state.directory)
+        yield Office(settings, path, database, SystemClock(), actor)
+    finally:
+        database.stop()
+
+
+def become_owner(directory: Path) -> None:
+    """Step down from root to the owner of the directory; refuse anybody else.
+
+    Raises CommandError with what to do.
+    """
+    try:
+        owner = directory.stat()
+    except FileNotFoundError:
+        raise CommandError(
+            f"{directory}: there is no office here yet; make one with `yizhan init`"
+        ) from None
+    except PermissionError:
+        raise CommandError(f"{directory}: only its owner and root may run this command") from None
+    if os.geteuid() == owner.st_uid:
+        return
+    name = pwd.getpwuid(owner.st_uid).pw_name
+    if os.geteuid() != 0:
+        raise CommandError(
+            f"{directory} belongs to {name}: run the command as {name} (sudo -u {name} ...) or root"
+        )
+    os.initgroups(name, owner.st_gid)
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    os.environ["HOME"] = str(directory)
+
+
+def _actor() -> str:
+    user = getpass.getuser()
+    behind = os.environ.get("SUDO_USER", "")
+    return f"{behind} (as {user})" if behind and behind != user else user
+
+
+def emit(data: object, as_json: bool, show: Callable[[], None]) -> None:
+    """Print `data` as JSON, or let `show` print it for people."""
+    if as_json:
+        json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=str)
+        sys.stdout.write("\n")
+    else:
+        show()
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; colours and lines only on a terminal."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    grid = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(escape(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(grid)

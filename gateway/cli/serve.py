@@ -1,0 +1,25 @@
+"""`yizhan serve`: run the post office."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli.office import ConfigOption
+
+app = typer.Typer(help="Run the post office.")
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the post office until SIGTERM or Ctrl-C; SIGHUP reloads rules, texts and certificates.
+
+    Example: yizhan serve --config /etc/yizhan/yizhan.toml
+    """
+    from gateway import config as configuration
+    from gateway import daemon
+    from gateway.cli.office import become_owner
+
+    path = configuration.find(config)
+    settings = configuration.load(path)
+    become_owner(settings.state.directory)
+    daemon.run(settings, path)

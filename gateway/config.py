@@ -1,0 +1,323 @@
+"""The settings of an office: every one in this file, with its documentation.
+
+`docs/configuration.md` and the sample file are made from these classes (`yizhan check --manual`),
+so a setting that is not described here cannot exist. Paths are relative to the file's own folder.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+
+from gateway.errors import ConfigurationError
+
+DEFAULT_PATH = Path("/etc/yizhan/yizhan.toml")
+
+Seconds = Annotated[float, Field(gt=0)]
+Octets = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Section(BaseModel):
+    """A table of the file. Unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Office(Section):
+    """The installation: one domain, one office key."""
+
+    domain: str
+    """Mail domain of the office, for example `heping.test`."""
+    name: str
+    """Name of the office in Chinese, as receipts show it."""
+    name_en: str = ""
+    """Name of the office in English; empty: the Chinese name is used."""
+    hostname: str = ""
+    """Name that the SMTP greeting and Received lines give; empty: `mail.` and the domain."""
+    code: str = ""
+    """The office's own 发文机关代字, for example 和政办发; empty: not checked."""
+    language: Literal["zh-CN", "en"] = "zh-CN"
+    """Language where neither a unit nor an account has chosen one."""
+    security_officer: str = ""
+    """Login of the 保密员, who is told of every classification marking; empty: the operators."""
+
+    @property
+    def host(self) -> str:
+        """The name in greetings and trace lines."""
+        return self.hostname or f"mail.{self.domain}"
+
+
+class State(Section):
+    """Where the office keeps what it must not lose."""
+
+    directory: Path
+    """State directory: database, blobs, keyring. Owned by the daemon's user, mode 0700."""
+    database: str = ""
+    """SQLAlchemy URL; empty: SQLite, `yizhan.db` in the state directory."""
+    readers: Count = 4
+    """Threads that read the database."""
+    batch: Count = 256
+    """Most units of work in one commit."""
+
+    @property
+    def database_url(self) -> str:
+        """The URL in force."""
+        return self.database or f"sqlite:///{self.directory / 'yizhan.db'}"
+
+    @property
+    def blobs(self) -> Path:
+        """Directory of the blobs."""
+        return self.directory / "blobs"
+
+
+class Listener(Section):
+    """One door for submission (RFC 6409)."""
+
+    address: str = "127.0.0.1"
+    """IP address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """TCP port; 0 lets the system choose (tests)."""
+    tls: Literal["starttls", "implicit"] = "starttls"
+    """`starttls`: TLS by command (port 587); `implicit`: TLS from the first octet (port 465)."""
+    line_endings: Literal["reject", "normalize"] = "reject"
+    """Bare CR or LF and NUL in DATA: refused, or repaired before verification and storage."""
+    normalize_from: list[Network] = []
+    """Networks of old senders whose line endings are repaired although the door rejects."""
+    utf8_replies: Literal["smtputf8", "always"] = "smtputf8"
+    """Chinese reply texts only after SMTPUTF8 (RFC 6531), or always."""
+
+
+class Limits(Section):
+    """Limits of the submission doors; each has its own reply."""
+
+    size: Octets = 36_700_160
+    """Largest message, octets (35 MiB)."""
+    recipients: Count = 200
+    """Most recipients in one message; a group counts as one."""
+    connections: Count = 500
+    """Most connections at once."""
+    connections_per_address: Count = 20
+    """Most connections at once from one IP address."""
+    errors: Count = 20
+    """Wrong or refused commands in one session before it is closed."""
+    commands: Count = 1000
+    """Commands in one session before it is closed."""
+    command_seconds: Seconds = 300
+    """Longest silence while a command is expected (RFC 5321, 4.5.3.2.7)."""
+    data_seconds: Seconds = 600
+    """Longest time for one DATA."""
+    session_seconds: Seconds = 3600
+    """Longest session."""
+    memory: Octets = 262_144
+    """Octets of one message held in memory; what is larger waits encrypted in an unnamed file."""
+    free_space: Octets = 104_857_600
+    """Octets that must stay free on the state directory's disk, else 452."""
+
+
+class Submission(Section):
+    """Submission by mail clients."""
+
+    listeners: list[Listener]
+    """The doors."""
+    client_ca: Path | None = None
+    """CA certificates that sign client certificates; empty: only listed fingerprints count."""
+    lock_after: Count = 5
+    """Wrong passwords from one address for one account before that pair is locked."""
+    lock_seconds: Seconds = 900
+    """How long the pair stays locked."""
+    delay_seconds: Seconds = 0.5
+    """First delay after a wrong password; doubled for each further one on the account."""
+    delay_limit_seconds: Seconds = 20
+    """Longest such delay."""
+    drain_seconds: Seconds = 20
+    """After SIGTERM: time for running transactions to finish."""
+    limits: Limits = Limits()
+    """Limits of the submission doors."""
+
+
+class Tls(Section):
+    """The certificate of all doors."""
+
+    certificate: Path
+    """PEM file with the certificate and its chain."""
+    key: Path
+    """PEM file with the private key, not readable by others."""
+
+
+class Policy(Section):
+    """Rules and checks."""
+
+    directory: Path | None = None
+    """Folder of rule files that replace the shipped ones; empty: the shipped rules."""
+    disabled_checks: list[str] = []
+    """Names of checks that are not run, see `yizhan policy checks`."""
+    clamd: str = ""
+    """clamd socket: `unix:/run/clamav/clamd.ctl` or `tcp:127.0.0.1:3310`; empty: no virus check."""
+    clamd_seconds: Seconds = 30
+    """Time for one virus check; later is a temporary failure, never a pass."""
+    extraction_seconds: Seconds = 5
+    """Time to read the text of one message's attachments."""
+    extraction_children: Count = 2
+    """Warm child processes that read attachments."""
+    extraction_memory: Octets = 536_870_912
+    """Address space of such a child, octets."""
+    in_process: Octets = 1_048_576
+    """Messages up to this size without attachments to read are examined without a child."""
+
+
+class Seals(Section):
+    """Electronic seals and the office's own keys."""
+
+    passphrase_file: Path | None = None
+    """File (or systemd credential) with the office key's passphrase; empty: no passphrase."""
+    per_unit: Count = 3
+    """Seals that one unit may have at once, unless the unit says otherwise."""
+    gpg: str = "gpg"
+    """The gpg program."""
+    clock_skew_seconds: Seconds = 900
+    """How far a signature's own time may lie ahead of ours."""
+
+
+class Receipts(Section):
+    """Receipts and summaries."""
+
+    style: Literal["full", "brief", "machine"] = "brief"
+    """Receipts where nobody chose: with the original, with its digests, for machines only."""
+    summary_minutes: Annotated[float, Field(ge=0)] = 10
+    """Minutes after acceptance at which the first summary is sent; 0: only when complete."""
+    deadline_minutes: dict[str, float] = {"extra": 60, "urgent": 240, "normal": 4320}
+    """Minutes for signing, by urgency, where the document names no deadline."""
+
+
+class Reminders(Section):
+    """Reminders and their carrier."""
+
+    notifier: str = "log"
+    """Driver: `spool`, `log`, or an entry point of the group `yizhan.notifiers`."""
+    spool: Path | None = None
+    """For `spool`: directory with outgoing/, checked/, sent/ and failed/ (SMS Server Tools)."""
+    poll_seconds: Seconds = 1
+    """How often the ladder and the carrier's reports are looked at."""
+    attempts: Count = 5
+    """Tries to hand one reminder over before it has failed."""
+
+
+class Console(Section):
+    """Health page and metrics."""
+
+    address: str = "127.0.0.1"
+    """IP address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 2580
+    """TCP port; 0 lets the system choose."""
+
+
+class Log(Section):
+    """The daemon's log."""
+
+    format: Literal["auto", "console", "json", "journald"] = "auto"
+    """`auto`: journald under systemd, else the terminal."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity that is written."""
+
+
+class Config(Section):
+    """The whole file."""
+
+    office: Office
+    """The installation."""
+    state: State
+    """Where state is kept."""
+    submission: Submission
+    """Submission by mail clients."""
+    tls: Tls
+    """The certificate."""
+    policy: Policy = Policy()
+    """Rules and checks."""
+    seals: Seals = Seals()
+    """Seals and keys."""
+    receipts: Receipts = Receipts()
+    """Receipts and summaries."""
+    reminders: Reminders = Reminders()
+    """Reminders."""
+    console: Console = Console()
+    """Health and metrics."""
+    log: Log = Log()
+    """Log."""
+
+    @field_validator("office")
+    @classmethod
+    def _domain_is_a_domain(cls, office: Office) -> Office:
+        domain = office.domain
+        if "." not in domain or "@" in domain or domain != domain.lower():
+            raise ValueError("domain must be a lower-case domain name such as heping.test")
+        return office
+
+
+def find(given: Path | None) -> Path:
+    """The configuration file in force: the option, else `YIZHAN_CONFIG`, else the default."""
+    if given is not None:
+        return given
+    named = os.environ.get("YIZHAN_CONFIG")
+    return Path(named) if named else DEFAULT_PATH
+
+
+def load(path: Path) -> Config:
+    """Read and check the file; relative paths are taken from its folder.
+
+    Raises ConfigurationError with one sentence for each fault, joined by newlines, each naming
+    file and key, and the line where the syntax is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path}: there is no such file; make an office with `yizhan init`, "
+            "or name its file with --config"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        faults = [_sentence(path, fault) for fault in error.errors()]
+        raise ConfigurationError("\n".join(faults)) from None
+    anchored: Config = _anchored(config, path.resolve().parent)
+    return anchored
+
+
+def _sentence(path: Path, fault: ErrorDetails) -> str:
+    key = ".".join(str(step) for step in fault["loc"])
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"{path}: {key}: there is no such setting; see docs/configuration.md"
+        case "missing":
+            return f"{path}: {key}: this setting is missing"
+        case _:
+            message = fault["msg"].removeprefix("Value error, ")
+            given = fault.get("input")
+            shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
+            return f"{path}: {key}: {message[:1].lower()}{message[1:]}{shown}"
+
+
+def _anchored(section: Section, folder: Path) -> Any:
+    """The same section with each relative path made absolute."""
+    changes: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            changes[name] = _anchored(value, folder)
+        elif isinstance(value, Path) and not value.is_absolute():
+            changes[name] = folder / value
+    return section.model_copy(update=changes)

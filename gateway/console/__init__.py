@@ -1,0 +1,1 @@
+"""The operator's window: health page and metrics over HTTP."""

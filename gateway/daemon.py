@@ -1,0 +1,331 @@
+"""The daemon: composes the post office, serves until told to stop, and reloads on SIGHUP.
+
+Read `PostOffice.__init__` for what there is, `start` for the order in which it comes up, and `stop`
+for the order in which it goes: doors first, so that nothing new comes in; then what runs is
+finished; the database last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+from sqlalchemy import Connection
+
+from gateway import journal, notify, resources
+from gateway.composition import compose_ladder, compose_means, load_key
+from gateway.config import Config
+from gateway.console.health import Health
+from gateway.console.metrics import Metrics
+from gateway.console.server import Console
+from gateway.delivery.alerts import Alerts
+from gateway.delivery.letters import Bureau
+from gateway.delivery.outbox import OutboxWorker
+from gateway.delivery.outbox import waiting as outbox_waiting
+from gateway.delivery.receipts import Receipts
+from gateway.delivery.sealer import Sealer
+from gateway.delivery.summaries import Summaries
+from gateway.delivery.sweeper import Sweeper
+from gateway.directory.live import LiveDirectory
+from gateway.directory.logins import Authenticator
+from gateway.domain.clock import SystemClock
+from gateway.errors import YizhanError
+from gateway.evidence.log import Log
+from gateway.exchange.exchange import Exchange, Judges
+from gateway.exchange.mailroom import open_mailboxes
+from gateway.exchange.notify import record_reminder
+from gateway.exchange.outbox import Kind
+from gateway.intake.door import SubmissionDoor
+from gateway.intake.limits import Places
+from gateway.intake.tls import TlsHolder
+from gateway.policy.collect import open_scanner, verify_settings
+from gateway.policy.engine import Policy
+from gateway.policy.pool import Inspector
+from gateway.policy.rate import Rates
+from gateway.reminders import choices
+from gateway.reminders.notifiers import make_notifier
+from gateway.reminders.reminder import ReminderOutcome
+from gateway.reminders.worker import ReminderWorker
+from gateway.seals.live import LiveSeals
+from gateway.seals.signer import load_office_opener, load_office_signer
+from gateway.store import identity, migrate
+from gateway.store.blobs import FileBlobs
+from gateway.store.database import Database
+from gateway.templating import Templates
+
+log = structlog.get_logger()
+
+
+class PostOffice:
+    """One running post office."""
+
+    def __init__(self, config: Config, path: Path) -> None:
+        """Compose it; nothing listens yet. Raises ConfigurationError and StoreUnusable."""
+        self.config, self.path = config, path
+        state = config.state
+        self.clock = clock = SystemClock()
+        self.database = database = Database(
+            state.database_url, readers=state.readers, batch=state.batch
+        )
+        migrate.upgrade(database.engine)
+        identity.verify(database, state.directory)
+
+        self.templates = templates = Templates(resources.folder("templates"))
+        self.tls = TlsHolder(config.tls, config.submission.client_ca)
+        self.blobs = FileBlobs(state.blobs)
+        mailboxes = open_mailboxes(self.blobs)
+        self.directory = directory = LiveDirectory(database, config.office.domain)
+        self.ladder = compose_ladder(config, templates)
+        key = load_key(config)
+        means = compose_means(config, key=key, ladder=self.ladder, mailboxes=mailboxes)
+
+        verify_settings(config.policy)
+        self.opener = load_office_opener(config.seals, state.directory)
+        self.inspector = Inspector(config.policy, config.seals, config.office.host)
+        self.judges = Judges(
+            policy=Policy.load(config.policy.directory),
+            settings=config.policy,
+            inspector=self.inspector,
+            rates=Rates(clock),
+            scanner=open_scanner(config.policy),
+            opener=self.opener,
+        )
+        self.metrics = Metrics()
+        self.exchange = Exchange(
+            database=database,
+            blobs=self.blobs,
+            directory=directory,
+            seals=LiveSeals(database),
+            judges=self.judges,
+            means=means,
+            clock=clock,
+            committed=self.wake,
+        )
+
+        bureau = Bureau(
+            database=database,
+            blobs=self.blobs,
+            mailboxes=mailboxes,
+            directory=directory,
+            templates=templates,
+            signer=load_office_signer(config.seals, state.directory),
+            clock=clock,
+            domain=config.office.domain,
+            host=config.office.host,
+            name=config.office.name,
+            name_en=config.office.name_en,
+            style=config.receipts.style,
+            security_officer=config.office.security_officer,
+        )
+        self.outbox = OutboxWorker(
+            database,
+            {
+                Kind.RECEIPT: Receipts(bureau).handle,
+                Kind.SUMMARY: Summaries(bureau).handle,
+                Kind.ALERT: Alerts(bureau).handle,
+            },
+            clock,
+        )
+        self.sealer = Sealer(database, Log(key, config.office.domain), clock, self.outbox.wake)
+        self.reminders = ReminderWorker(
+            database,
+            make_notifier(config.reminders),
+            lambda connection, outcome: _record(connection, means, outcome),
+            clock,
+            config.reminders,
+            observe=self.metrics.reminder,
+        )
+        self.sweeper = Sweeper(database, self.blobs, clock)
+
+        self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
+        authenticator = Authenticator(directory, config.submission, clock, self.hashing)
+        places = Places(config.submission.limits)
+        self.doors = [
+            SubmissionDoor(
+                listener,
+                config.submission,
+                self.tls,
+                directory,
+                authenticator,
+                self.exchange,
+                host=config.office.host,
+                spool_directory=state.directory,
+                clock=clock,
+                places=places,
+                metrics=self.metrics,
+            )
+            for listener in config.submission.listeners
+        ]
+        self.health = Health()
+        self.console = Console(config.console, self.health, self.metrics)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def wake(self) -> None:
+        """There are new records and new reminders."""
+        self.sealer.wake()
+        self.reminders.wake()
+
+    async def start(self) -> None:
+        """Bring everything up; when this returns the doors are open.
+
+        Raises ConfigurationError, for example if a port is in use.
+        """
+        self.database.start()
+        await self.inspector.start()
+        await self.reminders.start()
+        self._watch()
+        for work in (self.sealer, self.outbox, self.reminders, self.sweeper):
+            self._spawn(work.run())
+        await self.console.start()
+        for door in self.doors:
+            await door.start()
+        self._spawn(_feed_watchdog())
+
+    async def stop(self) -> None:
+        """Close the doors (421 to idle clients), finish what runs, and end."""
+        drain = self.config.submission.drain_seconds
+        await asyncio.gather(*(door.stop(drain) for door in self.doors))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.reminders.close()
+        await self.console.stop()
+        await self.inspector.close()
+        self.exchange.close()
+        self.hashing.shutdown(cancel_futures=True)
+        self.database.stop()
+        self.opener.close()
+
+    def reload(self) -> None:
+        """Take new policies, templates and certificates; what is wrong stays as it was."""
+        notify.reloading()
+        steps = {
+            "policies": self._reload_policy,
+            "templates": self.templates.reload,
+            "certificates": self.tls.reload,
+            "reminders": lambda: self.ladder.adopt(choices.load(self.config.policy.directory)),
+        }
+        for what, step in steps.items():
+            try:
+                step()
+            except YizhanError as error:
+                log.error("not reloaded, the old stays in force", what=what, fault=error.public)
+            else:
+                log.info("reloaded", what=what)
+        notify.ready()
+
+    def _reload_policy(self) -> None:
+        self.judges.policy = Policy.load(self.config.policy.directory)
+
+    def _watch(self) -> None:
+        self.health.add("database", self._database_health)
+        self.health.add("blobs", self._blobs_health)
+        self.health.add("reminders", self.reminders.health)
+        self.metrics.gauge("outbox", lambda: self.database.read_now(outbox_waiting))
+        self.metrics.gauge("commits", lambda: self.database.commits)
+        self.metrics.gauge("writer", lambda: self.database.waiting)
+
+    async def _database_health(self) -> str:
+        return self.database.failed and f"no mail is taken: the database: {self.database.failed}"
+
+    async def _blobs_health(self) -> str:
+        return "no mail is taken: a disk write failed" if self.blobs.failed else ""
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work))
+
+
+def _record(connection: Connection, means: Any, outcome: ReminderOutcome) -> None:
+    record_reminder(
+        connection,
+        means,
+        document_id=outcome.document_id,
+        delivery_id=outcome.delivery_id,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        now=outcome.at,
+    )
+
+
+async def _feed_watchdog() -> None:
+    interval = notify.watchdog_interval()
+    while interval:
+        notify.watchdog()
+        await asyncio.sleep(interval / 2)
+
+
+async def serve(config: Config, path: Path) -> None:
+    """Run until SIGTERM or SIGINT."""
+    office = PostOffice(config, path)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, office.reload)
+    try:
+        await office.start()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            await office.stop()
+        raise
+    sys.stdout.write(welcome(office))
+    sys.stdout.flush()
+    notify.ready()
+    log.info("ready", doors=[door.port for door in office.doors], console=office.console.port)
+    await stopping.wait()
+    log.info("stopping")
+    notify.stopping()
+    await office.stop()
+    log.info("stopped")
+
+
+def run(config: Config, path: Path) -> None:
+    """Run the daemon in this process."""
+    # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    journal.configure(config.log)
+    uvloop.run(serve(config, path))
+
+
+def welcome(office: PostOffice) -> str:
+    """What the terminal shows when the doors are open."""
+    lines = [f"\n驿站 Yizhan serves {office.config.office.name} ({office.config.office.domain})"]
+    for listener, door in zip(office.config.submission.listeners, office.doors, strict=True):
+        kind = "STARTTLS" if listener.tls == "starttls" else "TLS"
+        lines.append(f"  submission  {listener.address}:{door.port}  {kind}")
+    console = office.console
+    lines.append(
+        f"  health      http://{office.config.console.address}:{console.port}/health"
+    )
+    lines.append(
+        f"  metrics     http://{office.config.console.address}:{console.port}/metrics"
+    )
+    return "\n".join(lines) + "\n" + _demo_hints(office.path)
+
+
+def _demo_hints(path: Path) -> str:
+    """For a demo office: three accounts, where the passwords are, three commands to paste."""
+    accounts = path.parent / "accounts.toml"
+    if not accounts.exists():
+        return "\n"
+    shown = os.path.relpath(accounts)
+    config = os.path.relpath(path)
+    return (
+        f"\n  accounts    office@, water@, education@ ... passwords in {shown}\n"
+        "\n  Try, in a second terminal:\n"
+        "    make demo\n"
+        f"    .venv/bin/yizhan document list --config {config}\n"
+        f"    .venv/bin/yizhan mailbox list --config {config}\n"
+        "\n  Ctrl-C stops.\n\n"
+    )

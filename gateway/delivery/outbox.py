@@ -1,0 +1,167 @@
+"""The outbox worker: takes what verbs left behind and finishes each piece exactly once.
+
+A piece is leased, its handler prepares (slow work: rendering, signing) and returns a unit of work,
+and that unit runs in the same transaction that removes the row. A crash at any point leaves either
+the row or the finished result, never both and never neither. A piece that fails waits longer each
+time and stays visible (`yizhan_outbox_waiting`); none is ever dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, delete, func, select, update
+
+from gateway.domain.clock import Clock, milliseconds
+from gateway.exchange.outbox import Kind
+from gateway.exchange.tables import outbox
+from gateway.store.database import Database
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 60
+POLL_SECONDS = 1.0
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One leased piece of work."""
+
+    id: int
+    kind: Kind
+    document_id: str
+    payload: Mapping[str, Any]
+    attempts: int
+
+
+Finish = Callable[[Connection], None]
+Handler = Callable[[Piece], Awaitable[Finish | None]]
+
+
+class NotYet(Exception):
+    """The piece must wait for something else; it is tried again soon and does not count as failed."""
+
+
+class OutboxWorker:
+    """Runs the handlers, by kind."""
+
+    def __init__(
+        self,
+        database: Database,
+        handlers: Mapping[Kind, Handler],
+        clock: Clock,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._clock = clock
+        self._poll = poll_seconds
+        self._awake = asyncio.Event()
+        self.failing = 0
+
+    def wake(self) -> None:
+        """There may be work that is due."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._awake.clear()
+            try:
+                busy = await self.turn()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  # the worker must outlive a bad moment
+                log.error("outbox stalled", error=str(error))
+                busy = False
+            if busy:
+                continue
+            try:
+                async with asyncio.timeout(self._poll):
+                    await self._awake.wait()
+            except TimeoutError:
+                pass
+
+    async def turn(self) -> bool:
+        """Lease what is due and finish it; True if there was any progress."""
+        pieces = await self._database.write(self._lease)
+        done = await asyncio.gather(*(self._finish(piece) for piece in pieces))
+        return any(done)
+
+    async def _finish(self, piece: Piece) -> bool:
+        try:
+            finish = await self._handlers[piece.kind](piece)
+            await self._database.write(lambda connection: _complete(connection, piece, finish))
+        except asyncio.CancelledError:
+            raise
+        except NotYet:
+            await self._database.write(lambda c: self._put_back(c, piece, 0.2, "", count=False))
+            return False
+        except Exception as error:  # noqa: BLE001  # it stays in the outbox and is tried again
+            self.failing += 1
+            wait = min(2.0 ** min(piece.attempts, 12), 3600)
+            log.error(
+                "outbox piece failed",
+                kind=piece.kind.value, document=piece.document_id, attempt=piece.attempts,
+                error=f"{type(error).__name__}: {error}", again_in_seconds=wait,
+            )
+            text = f"{type(error).__name__}: {error}"[:500]
+            await self._database.write(lambda c: self._put_back(c, piece, wait, text, count=True))
+            return False
+        return True
+
+    def _lease(self, connection: Connection) -> list[Piece]:
+        now = self._clock.now()
+        rows = connection.execute(
+            select(outbox)
+            .where(outbox.c.due_at <= milliseconds(now), outbox.c.lease_until <= milliseconds(now))
+            .order_by(outbox.c.due_at, outbox.c.id)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if rows:
+            connection.execute(
+                update(outbox)
+                .where(outbox.c.id.in_([row.id for row in rows]))
+                .values(
+                    lease_until=milliseconds(now + timedelta(seconds=LEASE_SECONDS)),
+                    attempts=outbox.c.attempts + 1,
+                )
+            )
+        return [
+            Piece(r.id, Kind(r.kind), r.document_id, json.loads(r.payload), r.attempts + 1)
+            for r in rows
+        ]
+
+    def _put_back(
+        self, connection: Connection, piece: Piece, seconds: float, error: str, *, count: bool
+    ) -> None:
+        due = self._clock.now() + timedelta(seconds=seconds)
+        connection.execute(
+            update(outbox)
+            .where(outbox.c.id == piece.id)
+            .values(
+                due_at=milliseconds(due),
+                lease_until=0,
+                last_error=error,
+                attempts=piece.attempts if count else piece.attempts - 1,
+            )
+        )
+
+
+def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> None:
+    removed = connection.execute(delete(outbox).where(outbox.c.id == piece.id)).rowcount
+    if removed and finish is not None:
+        finish(connection)
+
+
+def waiting(connection: Connection) -> int:
+    """How many pieces wait, due or not."""
+    return connection.execute(select(func.count()).select_from(outbox)).scalar_one()

@@ -1,0 +1,58 @@
+"""The sealer: numbers new records and signs a checkpoint, at least once a second when there is work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from gateway.domain.clock import Clock
+from gateway.evidence.log import Log
+from gateway.store.database import Database
+
+log = structlog.get_logger()
+
+POLL_SECONDS = 1.0
+
+
+class Sealer:
+    """Extends the log; `sealed` is called after each checkpoint, so that receipts can go out."""
+
+    def __init__(
+        self, database: Database, evidence: Log, clock: Clock, sealed: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._log = evidence
+        self._clock = clock
+        self._sealed = sealed
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """There are new records."""
+        self._awake.set()
+
+    async def run(self) -> None:
+        """Seal until cancelled."""
+        while True:
+            self._awake.clear()
+            try:
+                await self.turn()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001  # the sealer must outlive a bad moment
+                log.error("sealer stalled", error=str(error))
+            try:
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._awake.wait()
+            except TimeoutError:
+                pass
+
+    async def turn(self) -> None:
+        """Seal everything that waits."""
+        while True:
+            now = self._clock.now()
+            checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
+            if checkpoint is None:
+                return
+            self._sealed()

@@ -1,0 +1,67 @@
+"""The alert to the security officer: who sent what kind of marking when, never what it said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from gateway.evidence.letter import (
+    Envelope,
+    multipart,
+    one_line,
+    protected,
+    signed_letter,
+    text_part,
+)
+from gateway.evidence.receipt import CHINA, local_time, zone_name
+from gateway.seals.signer import Signer
+from gateway.templating import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFacts:
+    """What an alert says. Texts are in the reader's language."""
+
+    alert_id: str  # a new id: makes the Message-ID
+    refusal_id: str
+    office: str
+    domain: str
+    to: str  # address of the reader
+    now: datetime
+    refused_at: datetime
+    unit: str  # name of the sending unit
+    account: str  # login
+    sender: str  # address
+    reasons: tuple[str, ...]  # codes
+    zone: tzinfo = CHINA
+
+
+def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Templates) -> bytes:
+    """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
+    values = {
+        "office": one_line(facts.office),
+        "refusal_id": facts.refusal_id,
+        "unit": one_line(facts.unit),
+        "account": one_line(facts.account),
+        "sender": one_line(facts.sender),
+        "reasons": facts.reasons,
+        "refused_at": local_time(facts.refused_at, facts.zone),
+        "zone": zone_name(facts.now, facts.zone),
+    }
+    envelope = Envelope(
+        from_name=facts.office,
+        from_address=f"postmaster@{facts.domain}",
+        to=facts.to,
+        subject=one_line(templates.render(language, "alert_subject.j2", **values)),
+        date=facts.now.astimezone(facts.zone),
+        message_id=f"<{facts.alert_id}@{facts.domain}>",
+        extra=(("X-Yizhan-Document", facts.refusal_id), ("X-Yizhan-Event", "Alert")),
+    )
+    entity = multipart(
+        "mixed",
+        f"=_alert_{facts.alert_id}",
+        [text_part(templates.render(language, "alert.j2", **values))],
+        parameters=[("protected-headers", "v1")],
+        fields=protected(envelope),
+    )
+    return signed_letter(envelope, entity, signer)

@@ -1,0 +1,156 @@
+"""The tamper-evident log: an RFC 6962 tree over the octets of all records, sealed in steps.
+
+Records enter in the transaction of their act; the sealer later numbers them, extends the tree and
+signs a checkpoint. One sealer at a time: two would give one number twice, and the database refuses
+the second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from gateway.domain.clock import milliseconds, moment
+from gateway.evidence import tree
+from gateway.evidence.checkpoint import Checkpoint, sign_checkpoint
+from gateway.evidence.keys import EvidenceKey
+from gateway.evidence.tables import checkpoints, evidence_records, log_entries, log_nodes
+
+_CHUNK = 500  # parameters in one IN list: SQLite and PostgreSQL both take it
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """That a record is leaf `number` of the tree with `size` leaves (RFC 6962 §2.1.1)."""
+
+    record_id: str
+    number: int
+    size: int
+    hashes: tuple[bytes, ...]  # from the leaf upwards
+
+
+class Log:
+    """The log of one office (its mail domain), sealed by its evidence key."""
+
+    def __init__(self, key: EvidenceKey, office: str) -> None:
+        self._key = key
+        self._office = office
+
+    def seal(
+        self, connection: Connection, now: datetime, *, limit: int = 10_000
+    ) -> Checkpoint | None:
+        """Number the records that wait (at most `limit`), extend the tree, sign a checkpoint.
+
+        None if no record waits. Call again while `waiting` says that there are more.
+        """
+        rows = connection.execute(
+            select(evidence_records.c.id, evidence_records.c.octets)
+            .join(log_entries, log_entries.c.record_id == evidence_records.c.id)
+            .where(log_entries.c.number.is_(None))
+            .order_by(
+                evidence_records.c.at, evidence_records.c.document_id, evidence_records.c.sequence
+            )
+            .limit(limit)
+        ).all()
+        if not rows:
+            return None
+        last = newest(connection)
+        size = 0 if last is None else last.size
+        known = _nodes(connection, tree.edge(size))
+        made = tree.extend(size, known, (tree.leaf_hash(row.octets) for row in rows))
+        known.update(made)
+        connection.execute(
+            update(log_entries)
+            .where(log_entries.c.record_id == bindparam("record"))
+            .values(number=bindparam("given")),
+            [{"record": row.id, "given": number} for number, row in enumerate(rows, start=size)],
+        )
+        connection.execute(
+            insert(log_nodes),
+            [{"level": node[0], "index": node[1], "hash": value} for node, value in made],
+        )
+        size += len(rows)
+        checkpoint = sign_checkpoint(self._key, self._office, size, tree.root(size, known), now)
+        connection.execute(
+            insert(checkpoints).values(
+                size=checkpoint.size,
+                root=checkpoint.root,
+                note=checkpoint.note,
+                at=milliseconds(now),
+            )
+        )
+        return checkpoint
+
+
+def newest(connection: Connection) -> Checkpoint | None:
+    """The last checkpoint; None before the first."""
+    row = connection.execute(
+        select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+    ).first()
+    return None if row is None else Checkpoint(row.size, row.root, row.note, moment(row.at))
+
+
+def waiting(connection: Connection) -> int:
+    """How many records no checkpoint covers yet."""
+    query = select(func.count()).select_from(log_entries).where(log_entries.c.number.is_(None))
+    return connection.execute(query).scalar_one()
+
+
+def inclusion_proof(connection: Connection, record_id: str) -> Proof | None:
+    """The proof of one record in the newest checkpoint; None if it is not sealed yet."""
+    return next(iter(inclusion_proofs(connection, [record_id])), None)
+
+
+def inclusion_proofs(connection: Connection, record_ids: Sequence[str]) -> list[Proof]:
+    """The proofs of records in the newest checkpoint, in the order asked; unsealed are left out.
+
+    Few statements for many records: their paths share most nodes.
+    """
+    last = newest(connection)
+    if last is None:
+        return []
+    numbers: dict[str, int] = {}
+    for start in range(0, len(record_ids), _CHUNK):
+        query = select(log_entries.c.record_id, log_entries.c.number).where(
+            log_entries.c.record_id.in_(record_ids[start : start + _CHUNK]),
+            log_entries.c.number < last.size,
+        )
+        numbers.update((row.record_id, row.number) for row in connection.execute(query))
+    ranges = {number: tree.audit_ranges(number, last.size) for number in numbers.values()}
+    spans = {span for path in ranges.values() for span in path}
+    known = _nodes(connection, {node for span in spans for node in tree.range_nodes(*span)})
+    hashes = {span: tree.range_hash(*span, known) for span in spans}
+    return [
+        Proof(
+            record_id,
+            numbers[record_id],
+            last.size,
+            tuple(hashes[span] for span in ranges[numbers[record_id]]),
+        )
+        for record_id in record_ids
+        if record_id in numbers
+    ]
+
+
+def verify_inclusion(octets: bytes, proof: Proof, root: bytes) -> bool:
+    """Whether the proof leads from the record's octets to that root."""
+    return tree.proved_root(tree.leaf_hash(octets), proof.number, proof.size, proof.hashes) == root
+
+
+def _nodes(connection: Connection, wanted: Iterable[tree.Node]) -> dict[tree.Node, bytes]:
+    found: dict[tree.Node, bytes] = {}
+    for level, nodes in groupby(sorted(wanted), key=lambda node: node[0]):
+        positions = [position for _, position in nodes]
+        for start in range(0, len(positions), _CHUNK):
+            query = select(log_nodes.c.index, log_nodes.c.hash).where(
+                log_nodes.c.level == level,
+                log_nodes.c.index.in_(positions[start : start + _CHUNK]),
+            )
+            for row in connection.execute(query):
+                # `index` is a method of a row, so the column is taken by position
+                found[(level, row[0])] = row[1]
+    return found

@@ -1,0 +1,109 @@
+"""The summary (签收情况): one signed mail that says who has signed, and whom to telephone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from gateway.domain.document import DeliveryState
+from gateway.evidence.letter import (
+    Envelope,
+    multipart,
+    one_line,
+    protected,
+    signed_letter,
+    text_part,
+)
+from gateway.evidence.receipt import CHINA, local_time, zone_name
+from gateway.seals.signer import Signer
+from gateway.templating import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recipient unit."""
+
+    unit: str  # name in the reader's language
+    state: DeliveryState
+    signed_by: str = ""  # name of the person
+    signed_at: datetime | None = None
+    telephone: str = ""  # whom to call
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryFacts:
+    """What a summary says. Texts are in the reader's language."""
+
+    summary_id: str  # a new id: makes the Message-ID
+    document_id: str
+    office: str  # name of the office
+    domain: str  # mail domain of the office
+    to: str  # address of the reader
+    now: datetime
+    sent_at: datetime
+    deadline: datetime | None
+    rows: tuple[Row, ...]
+    title: str = ""
+    number: str = ""
+    message_id: str = ""  # of the document
+    zone: tzinfo = CHINA  # in which people read times
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    unit: str
+    signed_by: str
+    signed_at: str
+    telephone: str
+
+
+def render_summary(
+    facts: SummaryFacts, language: str, signer: Signer, templates: Templates
+) -> bytes:
+    """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
+    lines: dict[DeliveryState, list[_Line]] = {state: [] for state in DeliveryState}
+    for row in facts.rows:
+        lines[row.state].append(
+            _Line(
+                unit=one_line(row.unit),
+                signed_by=one_line(row.signed_by),
+                signed_at="" if row.signed_at is None else local_time(row.signed_at, facts.zone),
+                telephone=one_line(row.telephone),
+            )
+        )
+    deadline = facts.deadline
+    signed = lines[DeliveryState.SIGNED]
+    values = {
+        "office": one_line(facts.office),
+        "document_id": facts.document_id,
+        "title": one_line(facts.title),
+        "number": one_line(facts.number),
+        "sent_at": local_time(facts.sent_at, facts.zone),
+        "deadline": "" if deadline is None else local_time(deadline, facts.zone),
+        "overdue": deadline is not None and facts.now > deadline,
+        "now": local_time(facts.now, facts.zone),
+        "zone": zone_name(facts.now, facts.zone),
+        "total": len(facts.rows),
+        "complete": len(signed) == len(facts.rows),
+        "signed": signed,
+        "missing": lines[DeliveryState.CONSIGNED],
+        "failed": lines[DeliveryState.FAILED],
+    }
+    envelope = Envelope(
+        from_name=facts.office,
+        from_address=f"postmaster@{facts.domain}",
+        to=facts.to,
+        subject=one_line(templates.render(language, "summary_subject.j2", **values)),
+        date=facts.now.astimezone(facts.zone),
+        message_id=f"<{facts.summary_id}@{facts.domain}>",
+        about=facts.message_id,
+        extra=(("X-Yizhan-Document", facts.document_id), ("X-Yizhan-Event", "Summary")),
+    )
+    entity = multipart(
+        "mixed",
+        f"=_summary_{facts.summary_id}",
+        [text_part(templates.render(language, "summary.j2", **values))],
+        parameters=[("protected-headers", "v1")],
+        fields=protected(envelope),
+    )
+    return signed_letter(envelope, entity, signer)

@@ -1,0 +1,342 @@
+"""Acceptance: one transaction writes document, deliveries, mailbox rows, evidence and next work.
+
+The blob is on disk before this runs; `250` is said after it has committed. Everything that can be
+computed beforehand (views, their structures, the frozen list of recipients) is an argument, so the
+writer thread only writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.directory.model import Account, OwnerKind, Unit
+from gateway.directory.snapshot import Directory
+from gateway.domain.clock import milliseconds
+from gateway.domain.document import DeliveryState, DocumentState, Opening
+from gateway.domain.event import Event, Reason
+from gateway.domain.submission import Accepted, Submission
+from gateway.evidence.record import Actor, ContentDigest, ContentPart, Statement
+from gateway.exchange import cabinet, outbox
+from gateway.exchange.hooks import Delivered
+from gateway.exchange.means import Means
+from gateway.exchange.recipients import Addressee, fingerprint
+from gateway.exchange.tables import deliveries, document_texts, documents, envelope_recipients
+from gateway.policy.inspection import Inspection
+from gateway.policy.verdict import Verdict
+from mailboxes.content import Content
+
+RESEND_DAYS = 7
+DUPLICATE_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One submission with a verdict that accepts it."""
+
+    document_id: str  # of the first, if this is a resend
+    resend: bool
+    submission: Submission
+    inspection: Inspection
+    verdict: Verdict
+    directory: Directory
+    account: Account
+    unit: Unit
+    addressees: Sequence[Addressee]
+    contents: dict[str, Content]  # by variant, see `views.variant`
+    variants: dict[str, str]  # owner key -> variant
+    duplicate_of: str  # possible duplicate of that document; empty: none
+    now: datetime
+
+
+class Overtaken(Exception):
+    """An identical submission was committed in the meantime: prepare again as its resend."""
+
+    def __init__(self, document_id: str) -> None:
+        super().__init__(document_id)
+        self.document_id = document_id
+
+
+def find_resend(connection: Connection, submission: Submission, message_id: str) -> str:
+    """The id of the document that this is a resend of (same sender, Message-ID and digest within
+    7 days), else empty."""
+    since = submission.received_at - timedelta(days=RESEND_DAYS)
+    found = connection.execute(
+        select(documents.c.id)
+        .where(
+            documents.c.mail_from == str(submission.sender),
+            documents.c.message_id == message_id,
+            documents.c.digest == submission.content.sha256,
+            documents.c.received_at > milliseconds(since),
+        )
+        .order_by(documents.c.id)
+        .limit(1)
+    ).scalar()
+    return found or ""
+
+
+def find_duplicate(connection: Connection, submission: Submission, parts_digest: str) -> str:
+    """The id of a document with the same sender, recipients and decoded parts within a day."""
+    since = submission.received_at - timedelta(hours=DUPLICATE_HOURS)
+    found = connection.execute(
+        select(documents.c.id)
+        .where(
+            documents.c.mail_from == str(submission.sender),
+            documents.c.parts_digest == parts_digest,
+            documents.c.recipients_digest == fingerprint(submission.recipients),
+            documents.c.received_at > milliseconds(since),
+        )
+        .order_by(documents.c.id)
+        .limit(1)
+    ).scalar()
+    return found or ""
+
+
+def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
+    """Write everything that `250` promises; a resend only adds the recipients it adds.
+
+    Raises Overtaken if another connection was first with the same message.
+    """
+    document_id = case.document_id
+    addressees = list(case.addressees)
+    if case.resend:
+        addressees = _new_addressees(connection, document_id, addressees)
+        if not addressees:
+            return Accepted(document_id, repeated=True)
+    else:
+        first = find_resend(connection, case.submission, case.inspection.message_id)
+        if first:
+            raise Overtaken(first)
+        _insert_document(connection, means, case)
+    envelope = _insert_envelope(connection, document_id, case)
+    rows = _consign(connection, means, document_id, addressees, case)
+    statements = [_statement(case, Event.SUBMISSION_ACCEPTANCE, address) for address in envelope]
+    for addressee in addressees:
+        if addressee.owner is None:
+            reason = (Reason.UNKNOWN_RECIPIENT, "the recipient has left the directory")
+            statements.append(
+                _statement(case, Event.CONTENT_CONSIGNMENT_FAILURE, str(addressee.address), reason)
+            )
+        else:
+            statements.append(
+                _statement(case, Event.CONTENT_CONSIGNMENT, str(addressee.address))
+            )
+    records = means.notary.record(connection, document_id, statements, case.now)
+    if case.verdict.message_class.signed_for and rows:
+        means.ladder.delivered(connection, rows, case.directory, case.now)
+    payload = {"records": [record.id for record in records]}
+    outbox.leave(connection, outbox.Kind.RECEIPT, document_id, payload, case.now)
+    if not case.resend:
+        _plan_summaries(connection, means, case)
+    return Accepted(document_id, repeated=case.resend)
+
+
+def _insert_document(connection: Connection, means: Means, case: Case) -> None:
+    submission, inspection, verdict = case.submission, case.inspection, case.verdict
+    metadata, client = inspection.metadata, submission.client
+    late = submission.deliver_by
+    connection.execute(
+        insert(documents).values(
+            id=case.document_id,
+            state=DocumentState.ACCEPTED.value,
+            received_at=milliseconds(submission.received_at),
+            account_id=case.account.id,
+            unit_id=case.unit.id,
+            mail_from=str(submission.sender),
+            digest=submission.content.sha256,
+            parts_digest=inspection.parts_digest,
+            size=submission.content.size,
+            message_id=inspection.message_id,
+            message_class=verdict.message_class.value,
+            urgency=metadata.urgency.value,
+            title=metadata.title,
+            number=metadata.number,
+            kind=metadata.kind,
+            warnings=json.dumps([*metadata.warnings, *submission.warnings, *verdict.warnings]),
+            seal_state=inspection.seal.state.value,
+            seal_fingerprint=inspection.seal.fingerprint,
+            seal_detail=inspection.seal.detail,
+            opening=inspection.opening.value,
+            rule=verdict.rule,
+            possible_duplicate_of=case.duplicate_of,
+            recipients_digest=fingerprint(submission.recipients),
+            envid=submission.envid,
+            ret=submission.ret,
+            priority=submission.priority,
+            deliver_by=None
+            if late is None
+            else milliseconds(submission.received_at + timedelta(seconds=late)),
+            deliver_by_mode=submission.deliver_by_mode,
+            receipt_style=inspection.receipt_style,
+            deadline=_deadline(means, case),
+            client=json.dumps(
+                {
+                    "address": client.address,
+                    "helo": client.helo,
+                    "tls": client.tls,
+                    "login": client.login,
+                    "protocol": client.protocol,
+                }
+            ),
+        )
+    )
+    if inspection.opening is Opening.PLAIN and inspection.texts:
+        connection.execute(
+            insert(document_texts),
+            [
+                {"document_id": case.document_id, "place": t.place, "ordinal": n, "text": t.text}
+                for n, t in enumerate(inspection.texts)
+            ],
+        )
+    sender = case.directory.owner_of(submission.sender)
+    if sender is not None:
+        folder = cabinet.sent(means.mailboxes, connection, sender, case.now)
+        content = means.mailboxes.add_content(connection, case.contents["sent"], case.now)
+        means.mailboxes.append(connection, [folder], content, flags=["\\Seen"], now=case.now)
+
+
+def _deadline(means: Means, case: Case) -> int | None:
+    minutes = means.deadline_minutes.get(case.inspection.metadata.urgency.value)
+    if minutes is None or not case.verdict.message_class.signed_for:
+        return None
+    return milliseconds(case.now + timedelta(minutes=minutes))
+
+
+def _insert_envelope(connection: Connection, document_id: str, case: Case) -> list[str]:
+    """Write the envelope recipients that the document did not have; returns them."""
+    known = set(
+        connection.execute(
+            select(envelope_recipients.c.address).where(
+                envelope_recipients.c.document_id == document_id
+            )
+        ).scalars()
+    )
+    rows: dict[str, dict[str, object]] = {}
+    for recipient in case.submission.recipients:
+        address = str(recipient.address)
+        if address in known or address in rows:
+            continue
+        target = case.directory.resolve(recipient.address)
+        rows[address] = {
+            "document_id": document_id,
+            "address": address,
+            "notify": ",".join(sorted(recipient.notify)),
+            "orcpt": recipient.orcpt,
+            "is_group": target is not None and target.group is not None,
+        }
+    if rows:
+        connection.execute(insert(envelope_recipients), list(rows.values()))
+    return list(rows)
+
+
+def _new_addressees(
+    connection: Connection, document_id: str, addressees: Sequence[Addressee]
+) -> list[Addressee]:
+    known = set(
+        connection.execute(
+            select(deliveries.c.owner).where(deliveries.c.document_id == document_id)
+        ).scalars()
+    )
+    return [a for a in addressees if _owner_key(a) not in known]
+
+
+def _owner_key(addressee: Addressee) -> str:
+    return addressee.owner.key if addressee.owner else f"gone:{addressee.address}"
+
+
+def _consign(
+    connection: Connection,
+    means: Means,
+    document_id: str,
+    addressees: Sequence[Addressee],
+    case: Case,
+) -> list[Delivered]:
+    """Put the document into the mailboxes and write the deliveries."""
+    present = [a for a in addressees if a.owner is not None]
+    owners = [a.owner for a in present if a.owner is not None]
+    folders = cabinet.inboxes(means.mailboxes, connection, owners, case.now)
+    for variant, content in case.contents.items():
+        wanted = [folders[o.key] for o in owners if case.variants[o.key] == variant]
+        if wanted:
+            content_id = means.mailboxes.add_content(connection, content, case.now)
+            means.mailboxes.append(connection, wanted, content_id, now=case.now)
+    rows = [
+        {
+            "document_id": document_id,
+            "owner": _owner_key(a),
+            "unit_id": a.owner.unit_id if a.owner else None,
+            "address": str(a.address),
+            "via": str(a.via),
+            "role": a.role,
+            "state": (DeliveryState.CONSIGNED if a.owner else DeliveryState.FAILED).value,
+            "consigned_at": milliseconds(case.now) if a.owner else None,
+        }
+        for a in addressees
+    ]
+    inserted = connection.execute(
+        insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True), rows
+    ).scalars()
+    ids = dict(zip((row["owner"] for row in rows), inserted, strict=True))
+    metadata = case.inspection.metadata
+    return [
+        Delivered(
+            delivery_id=ids[owner.key],
+            document_id=document_id,
+            unit_id=owner.unit_id,
+            owner_key=owner.key,
+            message_class=case.verdict.message_class,
+            urgency=metadata.urgency,
+            title=metadata.title,
+            number=metadata.number,
+            sender_names=(("zh-CN", case.unit.name), ("en", case.unit.name_en or case.unit.name)),
+        )
+        for owner in owners
+        if owner.kind is OwnerKind.UNIT and owner.unit_id is not None
+    ]
+
+
+def _statement(
+    case: Case, event: Event, recipient: str, *reasons: tuple[Reason, str]
+) -> Statement:
+    submission, inspection = case.submission, case.inspection
+    plain = inspection.opening is Opening.PLAIN
+    parts = tuple(
+        ContentPart(p.part, p.media_type, p.size, p.sha256) for p in inspection.parts
+    )
+    return Statement(
+        event=event,
+        at=case.now,
+        recipient=recipient,
+        reasons=tuple(reasons),
+        sender=str(submission.sender),
+        submission_time=submission.received_at,
+        content=ContentDigest(
+            submission.content.sha256.hex(), submission.content.size, parts if plain else ()
+        ),
+        number=inspection.metadata.number if plain else "",
+        message_id=inspection.message_id,
+        actor=Actor(
+            account=case.account.login,
+            unit=case.unit.code,
+            login=submission.client.login,
+            address=submission.client.address,
+        ),
+    )
+
+
+def _plan_summaries(connection: Connection, means: Means, case: Case) -> None:
+    """The summary is due after some minutes and at the deadline; the last sign-for hastens it."""
+    if not case.verdict.message_class.signed_for:
+        return
+    due = []
+    if means.summary_minutes:
+        due.append(case.now + timedelta(minutes=means.summary_minutes))
+    deadline = means.deadline_minutes.get(case.inspection.metadata.urgency.value)
+    if deadline is not None:
+        due.append(case.now + timedelta(minutes=deadline))
+    for when in due:
+        outbox.leave(connection, outbox.Kind.SUMMARY, case.document_id, {}, when)

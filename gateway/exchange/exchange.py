@@ -1,0 +1,282 @@
+"""The exchange: the one way in, whatever the door. It raises Refused, Deferred or StoreError."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO
+
+import structlog
+
+from gateway import config
+from gateway.directory.live import LiveDirectory
+from gateway.directory.model import Account, Unit
+from gateway.directory.snapshot import Directory
+from gateway.domain.clock import Clock, milliseconds
+from gateway.domain.ids import new_id
+from gateway.domain.submission import Accepted, Submission
+from gateway.errors import Deferred, Refused
+from gateway.exchange import prefix, views
+from gateway.exchange.accept import Case, Overtaken, accept, find_duplicate, find_resend
+from gateway.exchange.means import Means
+from gateway.exchange.recipients import expand
+from gateway.exchange.refuse import find_refusal, refuse
+from gateway.policy.clamd import Scanner
+from gateway.policy.collect import collect
+from gateway.policy.engine import Policy
+from gateway.policy.inspection import Inspection
+from gateway.policy.pool import Inspector
+from gateway.policy.rate import Rates
+from gateway.policy.verdict import Outcome, Verdict
+from gateway.seals.judge import Opener
+from gateway.seals.live import LiveSeals
+from gateway.store.blobs import Blobs
+from gateway.store.database import Database
+
+log = structlog.get_logger()
+
+IN_MEMORY = 1_048_576  # octets: larger originals are read back from their blob
+
+
+@dataclass(slots=True)
+class Judges:
+    """What decides: replaced as a whole when the operator reloads."""
+
+    policy: Policy
+    settings: config.Policy
+    inspector: Inspector
+    rates: Rates
+    scanner: Scanner | None
+    opener: Opener | None
+
+
+class Exchange:
+    """Takes submissions; everything that it promises is in one transaction of `accept`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        blobs: Blobs,
+        directory: LiveDirectory,
+        seals: LiveSeals,
+        judges: Judges,
+        means: Means,
+        clock: Clock,
+        committed: Callable[[], None],
+    ) -> None:
+        """`committed` is called after each commit that left work for others."""
+        self._database = database
+        self._blobs = blobs
+        self._directory = directory
+        self._seals = seals
+        self.judges = judges
+        self._means = means
+        self._clock = clock
+        self._committed = committed
+        self._writers = ThreadPoolExecutor(16, thread_name_prefix="blob")
+
+    def close(self) -> None:
+        """End the threads that write blobs."""
+        self._writers.shutdown()
+
+    async def accept(self, submission: Submission) -> Accepted:
+        """Take one submission; on return everything is on disk.
+
+        Raises Refused with the sentence for the clerk, Deferred, StoreUnavailable, CommitUnknown.
+        """
+        directory = await self._directory.current()
+        account, unit = self._sender(directory, submission)
+        book = await self._seals.current()
+        judges = self.judges
+        circumstances = f"{judges.policy.version}/{directory.version}/{book.version}"
+        refused = await self._database.read(
+            lambda c: find_refusal(c, submission, circumstances, self._clock.now())
+        )
+        if refused is not None:
+            raise refused.error()
+        inspection = await judges.inspector.inspect(
+            submission.content,
+            unit_id=unit.id,
+            book=book,
+            opener=judges.opener,
+            at=submission.received_at,
+            mt_priority=submission.priority,
+        )
+        facts = await collect(
+            submission,
+            inspection,
+            directory,
+            account,
+            unit,
+            book,
+            judges.settings,
+            judges.rates,
+            judges.scanner,
+        )
+        verdict = judges.policy.decide(facts)
+        error = verdict.error("zh-CN" if submission.smtputf8 else "en")
+        if isinstance(error, Refused):
+            await self._refuse(
+                submission, account, unit, inspection, verdict, error, circumstances
+            )
+        if verdict.outcome is not Outcome.ACCEPT:
+            raise error or Deferred("Please send again later", cause=verdict.rule)
+        accepted = await self._accept(submission, account, unit, directory, inspection, verdict)
+        self._committed()
+        log.info(
+            "accepted" if not accepted.repeated else "accepted again",
+            document=accepted.document_id,
+            account=account.login,
+            unit=unit.code,
+            size=submission.content.size,
+            recipients=len(submission.recipients),
+            message_class=verdict.message_class.value,
+            seal=inspection.seal.state.value,
+        )
+        return accepted
+
+    def _sender(self, directory: Directory, submission: Submission) -> tuple[Account, Unit]:
+        account = directory.account_by_id(submission.account_id)
+        unit = account and directory.sending_unit(account, submission.sender)
+        if account is None or unit is None:
+            raise Refused(
+                "This account may not send under this address any more; ask the operator",
+                code=550, enhanced="5.7.1", reason="SenderNotIdentified",
+            )
+        return account, unit
+
+    async def _refuse(
+        self,
+        submission: Submission,
+        account: Account,
+        unit: Unit,
+        inspection: Inspection,
+        verdict: Verdict,
+        error: Refused,
+        circumstances: str,
+    ) -> None:
+        now = self._clock.now()
+        refusal_id = self._new_id()
+        refusal = await self._database.write(
+            lambda connection: refuse(
+                connection,
+                self._means,
+                refusal_id,
+                submission,
+                account=account,
+                unit=unit,
+                message_id=inspection.message_id,
+                verdict=verdict,
+                reply=str(error.reply),
+                circumstances=circumstances,
+                now=now,
+            )
+        )
+        self._committed()
+        log.warning(
+            "refused",
+            refusal=refusal.id,
+            account=account.login,
+            unit=unit.code,
+            rule=verdict.rule,
+            reasons=[reason.code.value for reason in verdict.reasons],
+        )
+        raise refusal.error()
+
+    async def _accept(
+        self,
+        submission: Submission,
+        account: Account,
+        unit: Unit,
+        directory: Directory,
+        inspection: Inspection,
+        verdict: Verdict,
+    ) -> Accepted:
+        first, duplicate = await self._database.read(
+            lambda c: (
+                find_resend(c, submission, inspection.message_id),
+                find_duplicate(c, submission, inspection.parts_digest),
+            )
+        )
+        loop, written = asyncio.get_running_loop(), ""
+        while True:
+            document_id = first or self._new_id()
+            if not first:
+                written = document_id
+                await loop.run_in_executor(
+                    self._writers, self._blobs.put, document_id, submission.content.chunks()
+                )
+            case = await loop.run_in_executor(
+                self._writers, self._prepare, document_id, bool(first), submission, account, unit,
+                directory, inspection, verdict, duplicate,
+            )  # fmt: skip
+            try:
+                return await self._database.write(partial(accept, means=self._means, case=case))
+            except Overtaken as overtaken:
+                first = overtaken.document_id
+                self._blobs.delete(written)
+
+    def _prepare(
+        self,
+        document_id: str,
+        resend: bool,
+        submission: Submission,
+        account: Account,
+        unit: Unit,
+        directory: Directory,
+        inspection: Inspection,
+        verdict: Verdict,
+        duplicate: str,
+    ) -> Case:
+        addressees = expand(submission.recipients, directory, inspection.cc)
+        owners = [a.owner for a in addressees if a.owner is not None]
+        variants = {owner.key: views.variant(owner, directory) for owner in owners}
+        outcome = prefix.Outcome(
+            document_id=document_id,
+            host=self._means.host,
+            sender=str(submission.sender),
+            login=account.login,
+            client=submission.client,
+            received_at=submission.received_at,
+            message_class=verdict.message_class,
+            urgency=inspection.metadata.urgency,
+            number=inspection.metadata.number,
+            seal=inspection.seal,
+            possible_duplicate=bool(duplicate),
+        )
+        contents = views.prepare(
+            outcome,
+            inspection,
+            submission.content.size,
+            lambda: self._open(document_id, submission),
+            set(variants.values()),
+        )
+        return Case(
+            document_id=document_id,
+            resend=resend,
+            submission=submission,
+            inspection=inspection,
+            verdict=verdict,
+            directory=directory,
+            account=account,
+            unit=unit,
+            addressees=addressees,
+            contents=contents,
+            variants=variants,
+            duplicate_of=duplicate,
+            now=self._clock.now(),
+        )
+
+    def _open(self, document_id: str, submission: Submission) -> BinaryIO:
+        if submission.content.size <= IN_MEMORY:
+            return io.BytesIO(submission.content.read())
+        return self._blobs.open(document_id)
+
+    def _new_id(self) -> str:
+        return new_id(milliseconds(self._clock.now()), os.urandom(10))

@@ -1,0 +1,15 @@
+"""The mailboxes of this office: their tables in our schema, their octets in our blobs."""
+
+from __future__ import annotations
+
+from gateway.store.blobs import Blobs
+from gateway.store.schema import metadata
+from mailboxes.store import MailboxStore
+from mailboxes.tables import make_tables
+
+tables = make_tables(metadata)
+
+
+def open_mailboxes(blobs: Blobs) -> MailboxStore:
+    """The store of all mailboxes; each of its methods takes the connection."""
+    return MailboxStore(tables, blobs.open)

@@ -1,0 +1,64 @@
+"""Evidence that a reminder was handed over, or could not be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from gateway.domain.clock import moment
+from gateway.domain.event import Event, Reason
+from gateway.evidence.record import ContentDigest, Statement
+from gateway.exchange.means import Means
+from gateway.exchange.tables import deliveries, documents
+
+
+def record_reminder(
+    connection: Connection,
+    means: Means,
+    *,
+    document_id: str,
+    delivery_id: int,
+    reason: Reason | None,
+    detail: str,
+    now: datetime,
+) -> str:
+    """Write ConsignmentNotification, or ConsignmentNotificationFailure if there is a reason.
+
+    The record names the recipient, never the telephone number: it outlives the person's post.
+    Returns the record's id.
+    """
+    row = connection.execute(
+        select(
+            documents.c.mail_from,
+            documents.c.received_at,
+            documents.c.digest,
+            documents.c.size,
+            documents.c.number,
+            documents.c.message_id,
+            deliveries.c.address,
+        )
+        .join(deliveries, deliveries.c.document_id == documents.c.id)
+        .where(documents.c.id == document_id, deliveries.c.id == delivery_id)
+        .with_for_update()
+    ).one()
+    event = Event.CONSIGNMENT_NOTIFICATION_FAILURE if reason else Event.CONSIGNMENT_NOTIFICATION
+    [record] = means.notary.record(
+        connection,
+        document_id,
+        [
+            Statement(
+                event=event,
+                at=now,
+                recipient=row.address,
+                reasons=((reason, detail),) if reason else (),
+                sender=row.mail_from,
+                submission_time=moment(row.received_at),
+                content=ContentDigest(row.digest.hex(), row.size),
+                number=row.number,
+                message_id=row.message_id,
+            )
+        ],
+        now,
+    )
+    return record.id

@@ -1,0 +1,57 @@
+"""Work that a verb leaves behind, written in its own transaction, done later, exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.domain.clock import milliseconds
+from gateway.exchange.tables import outbox
+
+
+class Kind(StrEnum):
+    """What is to be done."""
+
+    RECEIPT = "receipt"  # evidence into the sender's mailbox
+    SUMMARY = "summary"  # the live list of who has signed
+    ALERT = "alert"  # tell the security officer of a marking
+
+
+def leave(
+    connection: Connection,
+    kind: Kind,
+    document_id: str,
+    payload: Mapping[str, object],
+    due: datetime,
+) -> None:
+    """Put one piece of work into the outbox."""
+    connection.execute(
+        insert(outbox).values(
+            kind=kind.value,
+            document_id=document_id,
+            payload=json.dumps(payload, ensure_ascii=False),
+            due_at=milliseconds(due),
+        )
+    )
+
+
+def hasten(connection: Connection, kind: Kind, document_id: str, due: datetime) -> bool:
+    """Make the document's earliest waiting piece of that kind due; False if none waits.
+
+    The later ones are dropped: one summary that says all is better than three.
+    """
+    mine = (outbox.c.kind == kind.value) & (outbox.c.document_id == document_id)
+    first = connection.execute(
+        select(outbox.c.id).where(mine).order_by(outbox.c.due_at, outbox.c.id).limit(1)
+    ).scalar()
+    if first is None:
+        return False
+    connection.execute(delete(outbox).where(mine, outbox.c.id != first))
+    connection.execute(
+        update(outbox).where(outbox.c.id == first).values(due_at=milliseconds(due), lease_until=0)
+    )
+    return True

@@ -1,0 +1,140 @@
+"""What a reader sees before the original header, and what of the original header is cut.
+
+The prefix is ours: Return-Path, Received, Authentication-Results (RFC 8601) and the Yizhan-* fields.
+Copies of those fields that came from outside are cut, or a sender could vouch for itself. The body
+is never touched, so seals hold. Where a unit wants marks, its Subject is ours too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime
+
+from gateway.domain.document import MessageClass, SealFinding, SealState, Urgency
+from gateway.domain.submission import ClientInfo
+from mailboxes.structure import Part
+from mailboxes.view import View, view_of
+
+_CUT = ("return-path", "authentication-results", "received-spf")
+_CUT_PREFIXES = ("yizhan-", "x-yizhan-")
+
+_URGENCY_MARKS = {
+    "zh-CN": {Urgency.EXTRA: "〔特急〕", Urgency.URGENT: "〔加急〕"},
+    "en": {Urgency.EXTRA: "[Extra urgent]", Urgency.URGENT: "[Urgent]"},
+}
+_SEAL_MARKS = {
+    "zh-CN": {
+        SealState.VALID: "〔章✓〕",
+        SealState.PARTLY: "〔章部分〕",
+        SealState.MISSING: "〔无章〕",
+        SealState.CANNOT_CHECK: "〔章未验〕",
+        SealState.EXPIRED: "〔章过期〕",
+        SealState.CANCELLED: "〔章已注销〕",
+        SealState.UNKNOWN_KEY: "〔章不明〕",
+    },
+    "en": {
+        SealState.VALID: "[Seal ✓]",
+        SealState.PARTLY: "[Seal: partly]",
+        SealState.MISSING: "[No seal]",
+        SealState.CANNOT_CHECK: "[Seal not checked]",
+        SealState.EXPIRED: "[Seal expired]",
+        SealState.CANCELLED: "[Seal cancelled]",
+        SealState.UNKNOWN_KEY: "[Seal unknown]",
+    },
+}
+_FALSE_SEAL = {"zh-CN": "〔章伪〕", "en": "[Seal FALSE]"}
+_DUPLICATE = {"zh-CN": "〔疑重发〕", "en": "[Possible duplicate]"}
+
+# RFC 8601 result words for each finding; the method name is ours.
+_RESULTS = {
+    SealState.VALID: "pass",
+    SealState.PARTLY: "policy",
+    SealState.MISSING: "none",
+    SealState.CANNOT_CHECK: "neutral",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the prefix tells of one accepted document."""
+
+    document_id: str
+    host: str  # of this office, the authserv-id
+    sender: str
+    login: str
+    client: ClientInfo
+    received_at: datetime
+    message_class: MessageClass
+    urgency: Urgency
+    number: str
+    seal: SealFinding
+    possible_duplicate: bool
+
+
+def compose(
+    outcome: Outcome, root: Part, size: int, *, subject: str, marks: bool, language: str
+) -> View:
+    """The view of the document for readers of that language, with or without marks."""
+    lines = _fields(outcome)
+    hidden: tuple[str, ...] = _CUT
+    if marks:
+        lines.append(_unstructured("Subject", mark_subject(outcome, subject, language)))
+        hidden = (*_CUT, "subject")
+    prefix = "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
+    return view_of(root, size, prefix, lambda field: _is_hidden(field.name, hidden))
+
+
+def mark_subject(outcome: Outcome, subject: str, language: str) -> str:
+    """The subject with its marks before it: 〔特急〕〔章✓〕. Plain mail bears none."""
+    if outcome.message_class is MessageClass.MAIL and outcome.seal.state is SealState.MISSING:
+        return subject
+    tongue = language if language in _SEAL_MARKS else "en"
+    seal = _SEAL_MARKS[tongue].get(outcome.seal.state, _FALSE_SEAL[tongue])
+    duplicate = _DUPLICATE[tongue] if outcome.possible_duplicate else ""
+    marks = _URGENCY_MARKS[tongue].get(outcome.urgency, "") + seal + duplicate
+    return marks + (" " if tongue == "en" else "") + subject
+
+
+def _fields(outcome: Outcome) -> list[str]:
+    client, when = outcome.client, format_datetime(outcome.received_at)
+    tls = f" ({client.tls})" if client.tls else ""
+    seal = outcome.seal
+    result = _RESULTS.get(seal.state, "fail")
+    key = f" openpgp.fingerprint={seal.fingerprint}" if seal.fingerprint else ""
+    fields = [
+        f"Return-Path: <{_ascii(outcome.sender)}>",
+        f"Received: from {_ascii(client.helo) or 'unknown'} ([{_literal(client.address)}])\r\n"
+        f"\tby {outcome.host} with {client.protocol}{tls}\r\n"
+        f"\tid {outcome.document_id}; {when}",
+        f"Authentication-Results: {outcome.host};\r\n"
+        f"\tauth=pass smtp.auth={_ascii(outcome.login)} smtp.mailfrom={_ascii(outcome.sender)};\r\n"
+        f"\tx-openpgp={result} reason={seal.state.value}{key}",
+        f"Yizhan-Document: {outcome.document_id}",
+        f"Yizhan-Class: {outcome.message_class.value}",
+        f"Yizhan-Urgency: {outcome.urgency.value}",
+        f"Yizhan-Seal: {seal.state.value}",
+    ]
+    if outcome.number:
+        fields.append(_unstructured("Yizhan-Number", outcome.number))
+    return fields
+
+
+def _unstructured(name: str, text: str) -> str:
+    clean = " ".join(text.split())
+    return f"{name}: " + Header(clean, "utf-8", header_name=name).encode(linesep="\r\n")
+
+
+def _ascii(text: str) -> str:
+    """A token safe in a structured field: whatever a client said in HELO must not end the field."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in '()<>;"\\ ' else "_" for c in text)
+
+
+def _literal(address: str) -> str:
+    return f"IPv6:{address}" if ":" in address else address
+
+
+def _is_hidden(name: str, hidden: tuple[str, ...]) -> bool:
+    folded = name.strip().lower()
+    return folded in hidden or folded.startswith(_CUT_PREFIXES)

@@ -1,0 +1,132 @@
+"""Refusing after DATA: evidence, a receipt for the sender, and nothing of the content but a digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.directory.model import Account, Unit
+from gateway.domain.clock import milliseconds
+from gateway.domain.event import Event
+from gateway.domain.submission import Submission
+from gateway.errors import Refused
+from gateway.evidence.record import Actor, ContentDigest, Statement
+from gateway.exchange import outbox
+from gateway.exchange.means import Means
+from gateway.exchange.recipients import fingerprint
+from gateway.exchange.tables import refusals
+from gateway.policy.verdict import Verdict
+
+RESEND_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal that stands: its id and the reply that the client got, as `552 5.3.4 text`."""
+
+    id: str
+    reply: str
+    reason: str
+
+    def error(self) -> Refused:
+        """The same reply once more, as an error to raise."""
+        code, enhanced, text = self.reply.split(" ", 2)
+        return Refused(text, code=int(code), enhanced=enhanced, reason=self.reason)
+
+
+def find_refusal(
+    connection: Connection, submission: Submission, circumstances: str, now: datetime
+) -> Refusal | None:
+    """The refusal of an identical submission, if nothing has changed since that could decide
+    otherwise (`circumstances` names the versions of rules, directory and seals)."""
+    row = connection.execute(
+        select(refusals.c.id, refusals.c.reply, refusals.c.reasons).where(
+            refusals.c.mail_from == str(submission.sender),
+            refusals.c.digest == submission.content.sha256,
+            refusals.c.recipients_digest == fingerprint(submission.recipients),
+            refusals.c.account_id == submission.account_id,
+            refusals.c.circumstances == circumstances,
+            refusals.c.at > milliseconds(now - timedelta(days=RESEND_DAYS)),
+        )
+    ).first()
+    if row is None:
+        return None
+    return Refusal(row.id, row.reply, json.loads(row.reasons)[0]["code"])
+
+
+def refuse(
+    connection: Connection,
+    means: Means,
+    refusal_id: str,
+    submission: Submission,
+    *,
+    account: Account,
+    unit: Unit,
+    message_id: str,
+    verdict: Verdict,
+    reply: str,
+    circumstances: str,
+    now: datetime,
+) -> Refusal:
+    """Write refusal, evidence and outbox; an identical one that came first wins."""
+    earlier = find_refusal(connection, submission, circumstances, now)
+    if earlier is not None:
+        return earlier
+    reasons = [{"code": r.code.value, "detail": r.detail} for r in verdict.reasons]
+    connection.execute(
+        insert(refusals).values(
+            id=refusal_id,
+            at=milliseconds(now),
+            account_id=account.id,
+            unit_id=unit.id,
+            mail_from=str(submission.sender),
+            message_id=message_id,
+            digest=submission.content.sha256,
+            recipients_digest=fingerprint(submission.recipients),
+            size=submission.content.size,
+            rule=verdict.rule,
+            reasons=json.dumps(reasons, ensure_ascii=False),
+            sentence=verdict.sentence,
+            texts=json.dumps(dict(verdict.texts), ensure_ascii=False),
+            reply=reply,
+            envid=submission.envid,
+            envelope=json.dumps(
+                [[str(r.address), sorted(r.notify), r.orcpt] for r in submission.recipients]
+            ),
+            circumstances=circumstances,
+        )
+    )
+    records = means.notary.record(
+        connection,
+        refusal_id,
+        [
+            Statement(
+                event=Event.SUBMISSION_REJECTION,
+                at=now,
+                recipient=str(recipient.address),
+                reasons=tuple((r.code, r.detail) for r in verdict.reasons),
+                sender=str(submission.sender),
+                submission_time=submission.received_at,
+                content=ContentDigest(
+                    submission.content.sha256.hex(), submission.content.size
+                ),
+                message_id=message_id,
+                actor=Actor(
+                    account=account.login,
+                    unit=unit.code,
+                    login=submission.client.login,
+                    address=submission.client.address,
+                ),
+            )
+            for recipient in submission.recipients
+        ],
+        now,
+    )
+    payload = {"records": [record.id for record in records], "refusal": True}
+    outbox.leave(connection, outbox.Kind.RECEIPT, refusal_id, payload, now)
+    if verdict.alert_security:
+        outbox.leave(connection, outbox.Kind.ALERT, refusal_id, {}, now)
+    return Refusal(refusal_id, reply, reasons[0]["code"])

@@ -1,0 +1,133 @@
+"""Documents, their envelope, their deliveries, refusals, and the outbox."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from gateway.store.schema import metadata
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("account_id", Integer, nullable=False),
+    Column("unit_id", Integer, nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of the exact octets
+    Column("parts_digest", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("message_class", Text, nullable=False),
+    Column("urgency", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("warnings", Text, nullable=False),  # JSON list of codes
+    Column("seal_state", Text, nullable=False),
+    Column("seal_fingerprint", Text, nullable=False),
+    Column("seal_detail", Text, nullable=False),
+    Column("opening", Text, nullable=False),
+    Column("rule", Text, nullable=False),  # of the policy, that decided the class
+    Column("possible_duplicate_of", Text, nullable=False),
+    Column("recipients_digest", LargeBinary, nullable=False),
+    Column("envid", Text, nullable=False),
+    Column("ret", Text, nullable=False),
+    Column("priority", Integer),
+    Column("deliver_by", BigInteger),  # Unix milliseconds
+    Column("deliver_by_mode", Text, nullable=False),
+    Column("receipt_style", Text, nullable=False),
+    Column("deadline", BigInteger),  # for signing, Unix milliseconds
+    Column("client", Text, nullable=False),  # JSON: address, helo, tls, login, protocol
+    Index("ix_documents_resend", "mail_from", "message_id", "digest"),
+    Index("ix_documents_parts", "mail_from", "parts_digest"),
+    Index("ix_documents_unit", "unit_id", "received_at"),
+)
+
+# The envelope as it was certified: one row for each RCPT TO (RFC 6109: the envelope counts).
+envelope_recipients = Table(
+    "envelope_recipients",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("notify", Text, nullable=False),  # comma-separated, sorted; empty: not said
+    Column("orcpt", Text, nullable=False),
+    Column("is_group", Boolean, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("document_id", Text, ForeignKey("documents.id"), nullable=False),
+    Column("owner", Text, nullable=False),  # unit:water, person:wang
+    Column("unit_id", Integer),
+    Column("address", Text, nullable=False),  # the recipient's own
+    Column("via", Text, nullable=False),  # the envelope recipient that named it
+    Column("role", Text, nullable=False),  # to (主送) or cc (抄送)
+    Column("state", Text, nullable=False),
+    Column("consigned_at", BigInteger),
+    Column("signed_at", BigInteger),
+    Column("signed_by", Text, nullable=False, server_default=""),
+    Column("signed_way", Text, nullable=False, server_default=""),
+    UniqueConstraint("document_id", "owner"),
+    Index("ix_deliveries_unit", "unit_id", "state"),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("account_id", Integer, nullable=False),
+    Column("unit_id", Integer, nullable=False),
+    Column("mail_from", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("recipients_digest", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON list of {code, detail}
+    Column("sentence", Text, nullable=False),  # key of the wording
+    Column("texts", Text, nullable=False),  # JSON: language -> the sentence
+    Column("reply", Text, nullable=False),  # the line that the client got
+    Column("envid", Text, nullable=False),
+    Column("envelope", Text, nullable=False),  # JSON list of [address, notify, orcpt]
+    Column("circumstances", Text, nullable=False),  # versions of rules, directory and seals
+    Index("ix_refusals_resend", "mail_from", "digest"),
+)
+
+# Texts read from accepted plain documents; search will index them. Never of encrypted ones.
+document_texts = Table(
+    "document_texts",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("place", Text, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # receipt, summary, alert
+    Column("document_id", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("due_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Index("ix_outbox_due", "due_at"),
+    Index("ix_outbox_document", "document_id"),
+)

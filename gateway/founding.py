@@ -1,0 +1,169 @@
+"""Founding an office: state directory, database, keys, certificate and configuration file.
+
+Nothing that exists is ever overwritten: a second `init` on the same place says so and stops.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway import config as configuration
+from gateway.errors import CommandError
+from gateway.evidence import keys as evidence_keys
+from gateway.seals import keyring
+from gateway.seals.signer import load_office_signer
+from gateway.store import identity, migrate
+from gateway.store.database import Database
+
+CERTIFICATE_DAYS = 825
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the founder has decided."""
+
+    folder: Path  # for the configuration file and the certificate
+    state: Path
+    domain: str
+    name: str
+    name_en: str = ""
+    submission_port: int = 587
+    submissions_port: int = 465
+    console_port: int = 2580
+    address: str = "127.0.0.1"
+    notifier: str = "log"
+    spool: Path | None = None
+    utf8_replies: str = "smtputf8"
+    security_officer: str = ""
+
+
+def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
+    """Make the office; returns the path of its configuration file.
+
+    Raises CommandError if anything is there already or a directory cannot be made.
+    """
+    file = plan.folder / "yizhan.toml"
+    for taken in (file, plan.state / identity.FILE):
+        if taken.exists():
+            raise CommandError(f"{taken}: there is an office here already; nothing was changed")
+    for folder in (plan.folder, plan.state, plan.state / "blobs"):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"{folder}: cannot be made: {error.strerror}") from error
+    say("making the certificate ...")
+    make_certificate(plan, now)
+    file.write_text(render(plan), encoding="utf-8")
+    settings = configuration.load(file)
+    say("making the database ...")
+    database = Database(settings.state.database_url, readers=1)
+    try:
+        migrate.upgrade(database.engine)
+        say("making the office key ...")
+        keyring.create_office_key(settings.seals, plan.state, plan.name_en or plan.name, plan.domain)
+        signer = load_office_signer(settings.seals, plan.state)
+        say("making the evidence key ...")
+        key = evidence_keys.create_evidence_key(plan.state)
+        certificate = evidence_keys.certify(key, office=plan.domain, now=now, signer=signer)
+        database.write_now(lambda c: evidence_keys.keep_certificate(c, certificate))
+        identity.create(database, plan.state, plan.domain, now)
+    finally:
+        database.stop()
+    return file
+
+
+def make_certificate(plan: Plan, now: datetime) -> None:
+    """A self-signed certificate for the doors, `tls.crt` and `tls.key` (ECDSA P-256)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    host = f"mail.{plan.domain}"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    names: list[x509.GeneralName] = [
+        x509.DNSName(host),
+        x509.DNSName(plan.domain),
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    if plan.address not in ("127.0.0.1", "0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+        names.append(x509.IPAddress(ipaddress.ip_address(plan.address)))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _write_new(plan.folder / "tls.key", pem, 0o600)
+    _write_new(
+        plan.folder / "tls.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644
+    )
+
+
+def render(plan: Plan) -> str:
+    """The text of the configuration file."""
+    state = os.path.relpath(plan.state, plan.folder)
+    inside = not state.startswith("..")
+    lines = [
+        "# Yizhan: the configuration of one office. Every setting: docs/configuration.md",
+        "",
+        "[office]",
+        f'domain = "{plan.domain}"',
+        f"name = {_quoted(plan.name)}",
+        f"name_en = {_quoted(plan.name_en)}",
+        f'security_officer = "{plan.security_officer}"',
+        "",
+        "[state]",
+        f"directory = {_quoted(state if inside else str(plan.state))}",
+        "",
+        "[tls]",
+        'certificate = "tls.crt"',
+        'key = "tls.key"',
+        "",
+    ]
+    for port, tls in ((plan.submission_port, "starttls"), (plan.submissions_port, "implicit")):
+        lines += [
+            "[[submission.listeners]]",
+            f'address = "{plan.address}"',
+            f"port = {port}",
+            f'tls = "{tls}"',
+            f'utf8_replies = "{plan.utf8_replies}"',
+            "",
+        ]
+    lines += ["[reminders]", f'notifier = "{plan.notifier}"']
+    if plan.spool is not None:
+        lines.append(f"spool = {_quoted(os.path.relpath(plan.spool, plan.folder))}")
+    lines += ["", "[console]", f"port = {plan.console_port}", ""]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _write_new(path: Path, octets: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())

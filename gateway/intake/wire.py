@@ -1,0 +1,137 @@
+"""What a client has sent and nobody has read yet: bounded, and never waited for without a limit.
+
+Own code beside asyncio's StreamReader because three things are needed that it has only as private
+attributes: octets can be put back (a client that pipelines sends commands right behind the end of
+DATA), everything can be forgotten (what came before the TLS handshake must not be believed, RFC
+3207, 4.2), and the transport can change under it (STARTTLS).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Gone(Exception):
+    """The client has closed the connection, or it broke."""
+
+
+class TimeUp(Exception):
+    """Nothing came until the deadline."""
+
+
+class Interrupted(Exception):
+    """`interrupt` was called while waiting for a line."""
+
+
+class LongLine(Exception):
+    """The line was longer than allowed; all of it has been skipped."""
+
+
+class Wire:
+    """The reading side of one connection.
+
+    The transport is paused while more than `capacity` octets wait, so the memory that one client
+    can hold is about twice that.
+    """
+
+    def __init__(self, capacity: int = 65_536) -> None:
+        self._capacity = capacity
+        self._waiting = bytearray()
+        self._transport: asyncio.ReadTransport | None = None
+        self._paused = False
+        self._ended = False
+        self._interrupted = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def attach(self, transport: asyncio.ReadTransport) -> None:
+        """Read from this transport from now on."""
+        self._transport = transport
+
+    def detach(self) -> None:
+        """The transport is about to be replaced: drop all that was not read."""
+        self._transport = None
+        self._paused = False
+        self._waiting.clear()
+
+    def feed(self, octets: bytes) -> None:
+        """The transport has received these."""
+        self._waiting += octets
+        transport = self._transport
+        full = len(self._waiting) > self._capacity
+        if full and not self._paused and transport is not None and not transport.is_closing():
+            transport.pause_reading()
+            self._paused = True
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
+        self._wake()
+
+    def interrupt(self) -> None:
+        """Make a wait for a line, the present one or the next, raise Interrupted."""
+        self._interrupted = True
+        self._wake()
+
+    def put_back(self, octets: bytes) -> None:
+        """These were read too far; they come first again."""
+        self._waiting[:0] = octets
+
+    async def line(self, longest: int, deadline: float) -> bytes:
+        """The next line with its LF, at most `longest` octets; `deadline` is in loop time.
+
+        Raises Gone, TimeUp, Interrupted, or LongLine once the end of the long line was seen.
+        """
+        skipping = False
+        seen = 0
+        while (end := self._waiting.find(b"\n", seen)) < 0:
+            if len(self._waiting) > longest:
+                skipping = True
+                self._waiting.clear()
+            seen = len(self._waiting)
+            await self._more(deadline, interruptible=True)
+        line = bytes(self._waiting[: end + 1])
+        del self._waiting[: end + 1]
+        self._resume()
+        if skipping or len(line) > longest:
+            raise LongLine
+        return line
+
+    async def piece(self, deadline: float) -> bytes:
+        """Whatever has come, at least one octet. Raises Gone or TimeUp."""
+        while not self._waiting:
+            await self._more(deadline, interruptible=False)
+        octets = bytes(self._waiting)
+        self._waiting.clear()
+        self._resume()
+        return octets
+
+    async def _more(self, deadline: float, *, interruptible: bool) -> None:
+        if interruptible and self._interrupted:
+            raise Interrupted
+        if self._ended:
+            raise Gone
+        self._resume()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = loop.call_at(deadline, self._expire, self._waiter)
+        try:
+            await self._waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+        if interruptible and self._interrupted:
+            raise Interrupted
+
+    def _expire(self, waiter: asyncio.Future[None]) -> None:
+        if not waiter.done():
+            waiter.set_exception(TimeUp())
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()

@@ -1,0 +1,67 @@
+"""Sender identity: the account's unit, MAIL FROM and From must be one; the seal is judged apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.directory.model import AccountKind, Level, Role, UnitClass
+from gateway.domain.address import Address, InvalidAddress
+from gateway.policy.facts import Fact, FactKind, Value
+from gateway.policy.matter import Check, Matter
+
+
+async def look(matter: Matter) -> Mapping[str, Value]:
+    """Compare who logged in with who the envelope and the header say has sent it."""
+    sender = matter.submission.sender
+    own = matter.directory.sending_unit(matter.account, sender)
+    return {
+        "sender": str(sender),
+        "sender-unit": matter.unit.code,
+        "sender-class": matter.unit.unit_class.value,
+        "sender-level": matter.unit.level.value,
+        "sender-kind": matter.account.kind.value,
+        "sender-roles": tuple(role for role in Role if role in _roles(matter)),
+        "envelope-sender": "own" if own is not None and own.id == matter.unit.id else "foreign",
+        "from-header": _compare(matter.inspection.from_, sender),
+    }
+
+
+def _roles(matter: Matter) -> frozenset[Role]:
+    return matter.account.roles_in(matter.unit.id)
+
+
+def _compare(written: tuple[str, ...], sender: Address) -> str:
+    if not written:
+        return "missing"
+    if len(written) > 1:
+        return "several"
+    try:
+        return "matches" if Address.parse(written[0]) == sender else "differs"
+    except InvalidAddress:
+        return "differs"
+
+
+CHECK = Check(
+    "identity",
+    "account, unit, MAIL FROM and From belong together",
+    (
+        Fact("sender", FactKind.TEXT, "address in MAIL FROM", "water@heping.test", quotable=True),
+        Fact("sender-unit", FactKind.TEXT, "code of the sending unit", "water", quotable=True),
+        Fact("sender-class", FactKind.WORD, "kind of organisation", "bureau", tuple(UnitClass)),
+        Fact("sender-level", FactKind.WORD, "level of the unit", "district", tuple(Level)),
+        Fact("sender-kind", FactKind.WORD, "who logs in", "shared", tuple(AccountKind)),
+        Fact(
+            "sender-roles", FactKind.WORDS, "the account's roles in that unit", ("clerk",),
+            tuple(Role),
+        ),
+        Fact(
+            "envelope-sender", FactKind.WORD,
+            "whether the account may send for the unit under MAIL FROM", "own", ("own", "foreign"),
+        ),
+        Fact(
+            "from-header", FactKind.WORD, "From against MAIL FROM", "matches",
+            ("matches", "differs", "several", "missing"),
+        ),
+    ),
+    look,
+)  # fmt: skip

@@ -1,0 +1,298 @@
+"""The verbs on rows of reminders; each runs inside the caller's transaction and may run twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+
+from gateway.domain.clock import milliseconds, moment
+from gateway.domain.document import Urgency
+from gateway.domain.event import Event, Reason
+from gateway.reminders.notifier import Fate, HandedOver, Report
+from gateway.reminders.numbers import masked
+from gateway.reminders.reminder import TRANSITIONS, Reminder, ReminderOutcome, ReminderState
+from gateway.reminders.tables import reminders
+
+Record = Callable[[Connection, ReminderOutcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scribe:
+    """Who writes an outcome: through which carrier, when, and how it becomes evidence."""
+
+    notifier: str
+    at: datetime
+    record: Record
+
+
+REPORT_DAYS = 3
+"""Days after which no report of a carrier is expected any more (its validity has ended)."""
+_LEASED = (ReminderState.HANDING_OVER, ReminderState.STOPPING)
+
+
+def add(connection: Connection, planned: Sequence[Reminder]) -> None:
+    """Keep new reminders."""
+    if planned:
+        connection.execute(insert(reminders), [_values(one) for one in planned])
+
+
+def settle(connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
+    """Cancel what is queued for these deliveries, and stop what is being handed over.
+
+    What was tried before may be with the carrier although the try seemed to fail, so it is not
+    cancelled but stopping: the worker asks the carrier first.
+    """
+    queued = reminders.c.state == ReminderState.QUEUED
+    for start in range(0, len(delivery_ids), 500):
+        mine = reminders.c.delivery_id.in_(delivery_ids[start : start + 500])
+        connection.execute(
+            update(reminders)
+            .where(mine, queued, reminders.c.attempts == 0)
+            .values(state=ReminderState.CANCELLED)
+        )
+        connection.execute(
+            update(reminders)
+            .where(mine, queued)
+            .values(state=ReminderState.STOPPING, lease_until=milliseconds(now))
+        )
+        connection.execute(
+            update(reminders)
+            .where(mine, reminders.c.state == ReminderState.HANDING_OVER)
+            .values(state=ReminderState.STOPPING)
+        )
+
+
+def lease(connection: Connection, now: datetime, *, seconds: float, limit: int) -> list[Reminder]:
+    """Take what is due, and what a crashed worker has left when its lease is over.
+
+    The rows are the caller's until `seconds` from now; each take counts as an attempt.
+    """
+    rows = connection.execute(
+        select(reminders)
+        .where(_due(now))
+        .order_by(reminders.c.due_at, reminders.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    taken = []
+    for row in rows:
+        state = ReminderState(row.state)
+        if state is ReminderState.QUEUED:
+            state = ReminderState.HANDING_OVER
+        changes = {
+            "state": state,
+            "attempts": row.attempts + 1,
+            "lease_until": milliseconds(now + timedelta(seconds=seconds)),
+        }
+        connection.execute(update(reminders).where(reminders.c.id == row.id).values(**changes))
+        taken.append(_reminder(row, **changes))
+    return taken
+
+
+def has_due(connection: Connection, now: datetime) -> bool:
+    """Whether `lease` would find something; a cheap look that takes no write lock."""
+    return connection.scalar(select(reminders.c.id).where(_due(now)).limit(1)) is not None
+
+
+def state_of(connection: Connection, reminder_id: str) -> ReminderState | None:
+    """The state as it stands now."""
+    value = connection.scalar(select(reminders.c.state).where(reminders.c.id == reminder_id))
+    return None if value is None else ReminderState(value)
+
+
+def hand_over(connection: Connection, one: Reminder, answer: HandedOver, scribe: Scribe) -> bool:
+    """The carrier has it: state and evidence together. False if that was already known."""
+    if not _change(
+        connection,
+        one.id,
+        ReminderState.HANDED_OVER,
+        handed_over_at=milliseconds(scribe.at),
+        lease_until=None,
+        notifier=scribe.notifier,
+        reference=answer.reference,
+        last_error="",
+    ):
+        return False
+    scribe.record(connection, _outcome(one, scribe, answer.reference))
+    return True
+
+
+def fail(
+    connection: Connection, one: Reminder, reason: Reason, detail: str, scribe: Scribe
+) -> bool:
+    """It will not be sent: state and evidence together. False if that was already known."""
+    if not _change(
+        connection,
+        one.id,
+        ReminderState.FAILED,
+        lease_until=None,
+        notifier=scribe.notifier,
+        last_error=detail,
+    ):
+        return False
+    scribe.record(connection, _outcome(one, scribe, one.reference, reason, detail))
+    return True
+
+
+def put_back(connection: Connection, one: Reminder, due: datetime, error: str) -> bool:
+    """The carrier did not take it: wait until `due`. False if it was settled meanwhile; then it
+    stays leased, and is found or cancelled when the lease is over."""
+    return _change(
+        connection,
+        one.id,
+        ReminderState.QUEUED,
+        due_at=milliseconds(due),
+        lease_until=None,
+        last_error=error,
+    )
+
+
+def cancel(connection: Connection, one: Reminder) -> bool:
+    """It was settled while leased, and the carrier does not have it."""
+    return _change(connection, one.id, ReminderState.CANCELLED, lease_until=None)
+
+
+def waiting(connection: Connection, notifier: str, now: datetime, limit: int) -> list[str]:
+    """Ids that this carrier has and has not reported on, the newest first."""
+    since = milliseconds(now - timedelta(days=REPORT_DAYS))
+    return list(
+        connection.scalars(
+            select(reminders.c.id)
+            .where(
+                reminders.c.state == ReminderState.HANDED_OVER,
+                reminders.c.notifier == notifier,
+                reminders.c.handed_over_at >= since,
+            )
+            .order_by(reminders.c.handed_over_at.desc())
+            .limit(limit)
+        )
+    )
+
+
+def report(connection: Connection, reports: Iterable[Report], scribe: Scribe) -> list[Report]:
+    """Keep what the carrier says; a failure becomes evidence. Those that were news."""
+    news: list[Report] = []
+    for one in reports:
+        row = connection.execute(
+            select(reminders).where(reminders.c.id == one.reminder_id)
+        ).one_or_none()
+        if row is None:
+            continue
+        after = ReminderState.SENT if one.fate is Fate.SENT else ReminderState.FAILED
+        if not _change(
+            connection,
+            one.reminder_id,
+            after,
+            reported_at=milliseconds(scribe.at),
+            last_error=one.detail,
+        ):
+            continue
+        news.append(one)
+        if one.fate is Fate.FAILED:
+            detail = one.detail or "the carrier could not send the message"
+            reason = Reason.RECIPIENT_UNREACHABLE
+            outcome = _outcome(_reminder(row), scribe, row.reference, reason, detail)
+            scribe.record(connection, outcome)
+    return news
+
+
+def of_document(connection: Connection, document_id: str) -> list[Reminder]:
+    """All reminders of a document, by rung and delivery."""
+    rows = connection.execute(
+        select(reminders)
+        .where(reminders.c.document_id == document_id)
+        .order_by(reminders.c.step, reminders.c.delivery_id)
+    )
+    return [_reminder(row) for row in rows]
+
+
+def unreported(connection: Connection, notifier: str, before: datetime) -> int:
+    """How many reminders this carrier has had since before then without a word on them."""
+    value = connection.scalar(
+        select(func.count())
+        .select_from(reminders)
+        .where(
+            reminders.c.state == ReminderState.HANDED_OVER,
+            reminders.c.notifier == notifier,
+            reminders.c.handed_over_at < milliseconds(before),
+            reminders.c.handed_over_at >= milliseconds(before - timedelta(days=REPORT_DAYS)),
+        )
+    )
+    return int(value or 0)
+
+
+def count(connection: Connection) -> dict[ReminderState, int]:
+    """How many reminders are in each state."""
+    rows = connection.execute(select(reminders.c.state, func.count()).group_by(reminders.c.state))
+    found = {ReminderState(state): number for state, number in rows}
+    return {state: found.get(state, 0) for state in ReminderState}
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    at = milliseconds(now)
+    return or_(
+        and_(reminders.c.state == ReminderState.QUEUED, reminders.c.due_at <= at),
+        and_(reminders.c.state.in_(_LEASED), reminders.c.lease_until <= at),
+    )
+
+
+def _change(
+    connection: Connection, reminder_id: str, after: ReminderState, **values: object
+) -> bool:
+    """Change the state if the table of transitions allows it."""
+    allowed = [before for before, targets in TRANSITIONS.items() if after in targets]
+    result = connection.execute(
+        update(reminders)
+        .where(reminders.c.id == reminder_id, reminders.c.state.in_(allowed))
+        .values(state=after, **values)
+    )
+    return result.rowcount == 1
+
+
+def _outcome(
+    one: Reminder,
+    scribe: Scribe,
+    reference: str,
+    reason: Reason | None = None,
+    detail: str = "",
+) -> ReminderOutcome:
+    return ReminderOutcome(
+        reminder_id=one.id,
+        document_id=one.document_id,
+        delivery_id=one.delivery_id,
+        unit_id=one.unit_id,
+        event=Event.CONSIGNMENT_NOTIFICATION
+        if reason is None
+        else Event.CONSIGNMENT_NOTIFICATION_FAILURE,
+        name=one.name,
+        number=masked(one.number) if one.number else "",
+        notifier=scribe.notifier,
+        reference=reference,
+        at=scribe.at,
+        reason=reason,
+        detail=detail,
+    )
+
+
+_TIMES = ("due_at", "handed_over_at", "reported_at")
+
+
+def _values(one: Reminder) -> dict[str, object]:
+    values = asdict(one)
+    for name in _TIMES:
+        values[name] = None if values[name] is None else milliseconds(values[name])
+    return {**values, "lease_until": None}
+
+
+def _reminder(row: Row[Any], **changes: object) -> Reminder:
+    values = {**row._mapping, **changes}
+    del values["lease_until"]
+    for name in _TIMES:
+        values[name] = None if values[name] is None else moment(values[name])
+    values["state"] = ReminderState(values["state"])
+    values["urgency"] = Urgency(values["urgency"])
+    return Reminder(**values)

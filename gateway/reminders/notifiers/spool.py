@@ -1,0 +1,223 @@
+"""The carrier `spool`: files for SMS Server Tools (smsd 3.1.16 or newer), each message once.
+
+The file contract (its `fileformat.html`, `run.html`): a complete file appears in `outgoing/` by
+rename; names that begin with a dot are not looked at; smsd moves the file under its name, always
+forward, through `checked/` (or the queue of a provider) to `sent/` or `failed/`, and creates it in
+the next folder before it removes it from the last.
+
+The file name is the reminder's id. Before writing, every folder is searched in the order in which
+files move, so a file that moves during the search is still found; then temporary name, fsync,
+rename, fsync of the folder. So whatever crashes, and whenever: either no folder has the id and the
+message is written, or one has it and it is never written again. This needs `keep_filename = yes`
+(smsd's default) and no `filename_preview`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gateway.domain.ids import is_id
+from gateway.errors import ConfigurationError
+from gateway.reminders.notifier import CannotHandOver, Fate, HandedOver, NeverDeliverable, Report
+from gateway.reminders.reminder import Reminder
+
+FOLDERS = ("outgoing", "checked", "sent", "failed")
+STUCK_SECONDS = 600.0
+_MODE = 0o660  # smsd runs as another user of the folder's group, and rewrites the file
+_NOT_QUEUES = {"incoming", "report", "saved", "phonecalls", *FOLDERS}
+_LONGEST_HEADERS = 4096
+
+
+def prepare(directory: Path) -> None:
+    """Make the folders of a new spool (demo, `yizhan init`); those that exist stay as they are."""
+    for name in FOLDERS:
+        (directory / name).mkdir(mode=0o770, parents=True, exist_ok=True)
+
+
+class SpoolNotifier:
+    """Hands reminders over as files. All disk work is done in threads."""
+
+    name = "spool"
+    patience = 5.0
+    reports_back = True
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._outgoing = directory / "outgoing"
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._check)
+
+    async def send(self, reminder: Reminder) -> HandedOver:
+        return await asyncio.to_thread(self._send, reminder)
+
+    async def find(self, reminder_id: str) -> HandedOver | None:
+        return await asyncio.to_thread(self._find, reminder_id)
+
+    async def reports(self, waiting: Sequence[str]) -> Sequence[Report]:
+        return await asyncio.to_thread(lambda: list(self._reports(waiting)))
+
+    async def health(self) -> str:
+        return await asyncio.to_thread(self._trouble)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _check(self) -> None:
+        for name in FOLDERS:
+            folder = self._directory / name
+            if not folder.is_dir():
+                raise ConfigurationError(
+                    f"reminders.spool: {folder} is missing; SMS Server Tools must be configured "
+                    "with outgoing, checked, sent and failed folders there"
+                )
+        if not os.access(self._outgoing, os.W_OK | os.X_OK):
+            raise ConfigurationError(
+                f"reminders.spool: {self._outgoing} cannot be written; add the daemon's user to "
+                "the group of SMS Server Tools"
+            )
+
+    def _send(self, reminder: Reminder) -> HandedOver:
+        octets = _encode(reminder)
+        temporary = self._outgoing / f".{reminder.id}.tmp"
+        try:
+            with self._turn():
+                place = self._place(reminder.id)
+                if place is not None:
+                    return self._known(place, reminder.id)
+                try:
+                    _write_durably(temporary, octets)
+                    temporary.rename(self._outgoing / reminder.id)
+                finally:
+                    temporary.unlink(missing_ok=True)
+                _sync_folder(self._outgoing)
+        except OSError as error:
+            raise CannotHandOver("the SMS spool cannot be written", cause=str(error)) from error
+        return HandedOver(reminder.id)
+
+    def _find(self, reminder_id: str) -> HandedOver | None:
+        try:
+            with self._turn():
+                place = self._place(reminder_id)
+                return None if place is None else self._known(place, reminder_id)
+        except OSError as error:
+            raise CannotHandOver("the SMS spool cannot be read", cause=str(error)) from error
+
+    def _known(self, place: Path, reminder_id: str) -> HandedOver:
+        if place == self._outgoing:
+            # The crash may have come between the rename and the fsync of the folder.
+            _sync_folder(place)
+        return HandedOver(reminder_id, repeated=True)
+
+    def _place(self, reminder_id: str) -> Path | None:
+        """The folder that has the file; searched in the order in which smsd moves files."""
+        if not is_id(reminder_id):
+            raise ValueError("not the id of a reminder")
+        for folder in self._folders():
+            if (folder / reminder_id).exists():
+                return folder
+        return None
+
+    def _folders(self) -> list[Path]:
+        with os.scandir(self._directory) as entries:
+            queues = [
+                Path(entry.path)
+                for entry in entries
+                if entry.is_dir() and entry.name not in _NOT_QUEUES and entry.name[0] != "."
+            ]
+        spool = self._directory
+        return [self._outgoing, spool / "checked", *queues, spool / "sent", spool / "failed"]
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One search-and-write at a time on this machine.
+
+        A send that the worker gave up on may still run in its thread; without this, a second one
+        could search before the first renames, and write after smsd has moved the first away.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(self._outgoing / ".yizhan.lock", flags, _MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _reports(self, waiting: Sequence[str]) -> Iterator[Report]:
+        for one in waiting:
+            if not is_id(one):
+                continue
+            if (self._directory / "sent" / one).exists():
+                yield Report(one, Fate.SENT)
+                continue
+            failed = self._directory / "failed" / one
+            if failed.with_name(f"{one}.LOCK").exists():
+                continue  # smsd is still copying it there
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                headers = _headers(failed)
+                yield Report(one, Fate.FAILED, headers.get("Fail_reason", ""))
+
+    def _trouble(self) -> str:
+        try:
+            self._check()
+            with os.scandir(self._outgoing) as entries:
+                times = [entry.stat().st_mtime for entry in entries if is_id(entry.name)]
+        except ConfigurationError as error:
+            return str(error)
+        except OSError as error:
+            return f"the SMS spool cannot be read: {error.strerror}"
+        if times and time.time() - min(times) > STUCK_SECONDS:
+            return (
+                "SMS Server Tools has taken nothing from outgoing for 10 minutes; is smsd running?"
+            )
+        return ""
+
+
+def _encode(reminder: Reminder) -> bytes:
+    """The message file: headers, an empty line, the text.
+
+    Chinese is written as `Alphabet: UCS2` (UTF-16, big endian), which smsd passes on as it is; from
+    UTF-8 it would note every character that GSM 7 bit lacks, with the character, in its log.
+    """
+    if not reminder.number.isascii() or not reminder.number.isdigit():
+        raise NeverDeliverable("the number is not a telephone number")
+    # smsd takes a short number only with this letter before it.
+    to = f"s{reminder.number}" if len(reminder.number) <= 6 else reminder.number
+    alphabet, codec = ("UTF-8", "ascii") if reminder.text.isascii() else ("UCS2", "utf-16-be")
+    headers = f"To: {to}\nAlphabet: {alphabet}\nAutosplit: 3\n\n"
+    return headers.encode("ascii") + reminder.text.encode(codec)
+
+
+def _write_durably(path: Path, octets: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(path, flags, _MODE), "wb") as file:  # noqa: PTH123  # from a descriptor
+        os.fchmod(file.fileno(), _MODE)  # the daemon's umask would shut smsd out
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _headers(path: Path) -> dict[str, str]:
+    """The headers of a file that smsd has moved, each one printable line of at most 200 letters."""
+    with path.open("rb") as file:
+        head = file.read(_LONGEST_HEADERS).replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+    found: dict[str, str] = {}
+    for line in head.decode("utf-8", "replace").split("\n"):
+        name, _, value = line.partition(":")
+        shown = "".join(letter for letter in value.strip() if letter.isprintable())
+        found.setdefault(name, shown[:200])
+    return found

@@ -1,0 +1,39 @@
+"""The book of seals as it is now: a snapshot that is read again when a command has changed it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from gateway.seals.book import SealBook
+from gateway.seals.custody import load_book, version
+from gateway.store.database import Database
+
+
+class LiveSeals:
+    """Gives the newest book; asking costs one read of one row while nothing has changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._last: tuple[int, SealBook] | None = None
+        self._turn = asyncio.Lock()
+
+    async def current(self) -> SealBook:
+        """The book as committed at the moment of asking.
+
+        Raises StoreUnavailable if the database cannot be read: a cancelled seal must not pass.
+        """
+        async with self._turn:
+            self._last = await self._database.read(self._newest)
+            return self._last[1]
+
+    def now(self) -> SealBook:
+        """The last book, without asking; read from the database the first time."""
+        if self._last is None:
+            self._last = self._database.read_now(self._newest)
+        return self._last[1]
+
+    def _newest(self, conn: Connection) -> tuple[int, SealBook]:
+        last, there = self._last, version(conn)
+        return last if last is not None and last[0] == there else (there, load_book(conn))

@@ -1,0 +1,76 @@
+"""Store and database carry one identity, and the schema is one that this version knows.
+
+A restored database beside somebody else's blobs would lose mail silently; so a mismatch refuses to
+start, with the sentence that tells the operator which of the two is the stranger.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select
+
+from gateway.domain.clock import milliseconds
+from gateway.domain.ids import new_id
+from gateway.errors import CommandError, StoreUnusable
+from gateway.store import migrate
+from gateway.store.database import Database
+from gateway.store.tables import store_identity
+
+FILE = "identity"
+
+
+def create(database: Database, directory: Path, domain: str, now: datetime) -> str:
+    """Give a new, empty store its identity; returns it.
+
+    Raises CommandError if there is one already.
+    """
+    file = directory / FILE
+    if file.exists():
+        raise CommandError(f"{directory}: there is an office here already")
+    identity = new_id(milliseconds(now), secrets.token_bytes(10))
+
+    def record(connection: Connection) -> None:
+        connection.execute(
+            insert(store_identity).values(
+                id=1, identity=identity, domain=domain, created_at=milliseconds(now)
+            )
+        )
+
+    database.write_now(record)
+    with file.open("x", encoding="ascii") as opened:
+        opened.write(identity + "\n")
+        opened.flush()
+        os.fsync(opened.fileno())
+    return identity
+
+
+def verify(database: Database, directory: Path) -> str:
+    """Check that schema and identity fit; returns the identity.
+
+    Raises CommandError if the office was not made yet, StoreUnusable for a mismatch or a schema
+    that is newer than this program.
+    """
+    file = directory / FILE
+    if not file.exists():
+        raise CommandError(
+            f"{directory}: there is no office here yet; make one with `yizhan init`"
+        )
+    migrate.require_known(database.engine)
+    expected = file.read_text(encoding="ascii").strip()
+
+    def find(connection: Connection) -> str:
+        if not inspect(connection).has_table(store_identity.name):
+            return ""
+        return connection.execute(select(store_identity.c.identity)).scalar_one_or_none() or ""
+
+    found = database.read_now(find)
+    if found != expected:
+        raise StoreUnusable(
+            f"the database belongs to the store {found or '(none)'}, "
+            f"but {directory} is the store {expected}; restore both from one backup"
+        )
+    return found

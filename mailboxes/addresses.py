@@ -1,0 +1,135 @@
+"""Takes address fields apart (RFC 5322, 3.4) the way mail programs do: tolerant, never raising."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_MAX_ADDRESSES = 10_000
+_TOKEN = re.compile(
+    r'\s++|"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|\(|\[[^\[\]\\]*+\]|[<>,;:]|[^\s()<>,;:"\[]++|.',
+    re.DOTALL,
+)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class RawAddress:
+    """One address as written; encoded words are not decoded. A group is a start and an end."""
+
+    name: str  # display name without its quotes, else the comment, else empty
+    route: str  # obsolete source route, e.g. @a,@b
+    mailbox: str  # local part without its quotes, or the name of a group that starts here
+    host: str  # empty if there is none
+    group: str = ""  # "start" or "end", or empty for an address
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.found: list[RawAddress] = []
+        self.in_group = False
+        self.clear()
+
+    def clear(self) -> None:
+        self.words: list[tuple[str, bool, bool]] = []  # text, quoted, white space before it
+        self.comment = ""
+        self.angle: list[tuple[str, bool, bool]] | None = None
+        self.route = ""
+
+    def read(self) -> list[RawAddress]:
+        position, spaced, inside = 0, False, False
+        while position < len(self.text) and len(self.found) < _MAX_ADDRESSES:
+            match = _TOKEN.match(self.text, position)
+            if match is None:
+                break
+            piece, position = match[0], match.end()
+            if piece.isspace():
+                spaced = True
+                continue
+            if piece == "(":
+                position = self._take_comment(position)
+            elif match[1] is not None:
+                self._add(_ESCAPED.sub(r"\1", match[1]), True, spaced, inside)
+            elif inside:
+                inside = self._inside_angle(piece, spaced)
+            elif piece == "<":
+                self.angle, inside = [], True
+            elif piece in ",;":
+                self._finish()
+                if piece == ";" and self.in_group:
+                    self.in_group = False
+                    self.found.append(RawAddress("", "", "", "", "end"))
+            elif piece == ":" and not self.in_group and self.angle is None:
+                self.found.append(RawAddress("", "", _phrase(self.words), "", "start"))
+                self.in_group = True
+                self.clear()
+            elif piece != ">":
+                self._add(piece, False, spaced, inside)
+            spaced = False
+        self._finish()
+        if self.in_group:
+            self.found.append(RawAddress("", "", "", "", "end"))
+        return self.found
+
+    def _inside_angle(self, piece: str, spaced: bool) -> bool:
+        words = self.angle if self.angle is not None else []
+        if piece == ">":
+            return False
+        if piece == ":":
+            self.route = "".join(text for text, _, _ in words)
+            self.angle = []
+        elif piece == "," and words and not words[0][0].startswith("@"):
+            self._finish()  # the ">" is missing: the next address begins here
+            return False
+        elif piece != "<":
+            words.append((piece, False, spaced))
+        return True
+
+    def _add(self, text: str, quoted: bool, spaced: bool, inside: bool) -> None:
+        if inside and self.angle is not None:
+            self.angle.append((text, quoted, spaced))
+        elif self.angle is None:
+            self.words.append((text, quoted, spaced))
+
+    def _take_comment(self, position: int) -> int:
+        depth, start = 1, position
+        for match in _COMMENT_MARK.finditer(self.text, position):
+            depth += {"(": 1, ")": -1}.get(match[0], 0)
+            if depth == 0:
+                self.comment = _ESCAPED.sub(r"\1", self.text[start : match.start()])
+                return match.end()
+        self.comment = self.text[start:]
+        return len(self.text)
+
+    def _finish(self) -> None:
+        if self.angle is not None:
+            mailbox, host = _split(self.angle)
+            name = _phrase(self.words) or self.comment
+            self.found.append(RawAddress(name, self.route, mailbox, host))
+        elif self.words:
+            mailbox, host = _split(self.words)
+            self.found.append(RawAddress(self.comment.strip(), "", mailbox, host))
+        self.clear()
+
+
+def take_apart(text: str) -> list[RawAddress]:
+    """The addresses of a field value, in order, with the starts and ends of groups."""
+    return _Reader(text).read()
+
+
+def _phrase(words: list[tuple[str, bool, bool]]) -> str:
+    return "".join((" " if spaced else "") + text for text, _, spaced in words).strip()
+
+
+def _split(words: list[tuple[str, bool, bool]]) -> tuple[str, str]:
+    """Local part and domain, at the last @ outside quotes."""
+    for index in range(len(words) - 1, -1, -1):
+        text, quoted, _ = words[index]
+        if not quoted and "@" in text:
+            local, _, host = text.rpartition("@")
+            before = "".join(word for word, _, _ in words[:index])
+            after = "".join(word for word, _, _ in words[index + 1 :])
+            return before + local, host + after
+    return _phrase(words), ""

@@ -1,0 +1,165 @@
+"""Makes text and octets out of what mail carries, for checks and for people; never raises.
+
+Tolerant in the ways that Chinese mail needs: raw GBK in headers, encoded words that split a letter
+in two, gb2312 labels on GB18030 text, file names in RFC 2231, RFC 2047 or raw octets.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+
+from mailboxes import addresses as address_fields
+from mailboxes.charset import GUESS, charset_text, raw_text, wire_octets
+from mailboxes.parameters import Parameters
+
+__all__ = ["addresses", "charset_text", "decode_body", "decode_text", "parameter"]
+
+_WORD = re.compile(r"=\?([!->@-~]{1,60})\?([BbQq])\?([^?\n]*+)\?=")
+_NOT_BASE64 = bytes(
+    octet for octet in range(256)
+    if not (chr(octet).isascii() and chr(octet).isalnum()) and octet not in b"+/="
+)  # fmt: skip
+_BASE64_RUN = re.compile(rb"[^=]++")
+_MAX_RUNS = 10_000
+_PADDING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
+_UU_BEGIN = re.compile(rb"^begin[ \t]+[0-7]{3,4}[ \t][^\n]*\n", re.MULTILINE)
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def decode_text(value: bytes, *, guess: Sequence[str] = GUESS) -> str:
+    """The text of an unstructured field value: encoded words (RFC 2047) and raw octets.
+
+    Octets of neighbouring words in one charset are joined before they are decoded, because some
+    programs split a letter between two words. Raw octets are read in the first charset of `guess`
+    that fits.
+    """
+    return _words_text(raw_text(bytes(value), guess)[0])
+
+
+def parameter(parameters: Parameters, name: str) -> str:
+    """The text of a parameter: RFC 2231, else RFC 2047 or raw octets; empty if it is absent."""
+    found = dict(reversed(parameters))
+    extended = found.get(f"{name}*")
+    if extended is not None:
+        text = _extended_text(wire_octets(extended))
+        if text:
+            return text
+    return decode_text(wire_octets(found.get(name, "")))
+
+
+def decode_body(octets: bytes, encoding: str) -> bytes:
+    """The octets behind a Content-Transfer-Encoding (RFC 2045, 6); an unknown one changes nothing.
+
+    Lenient, so that nothing hides behind broken padding or stray letters: what mail programs would
+    show is decoded.
+    """
+    match encoding.strip().lower():
+        case "base64":
+            return _base64(octets)
+        case "quoted-printable":
+            return binascii.a2b_qp(_PADDING.sub(b"", octets))
+        case "x-uuencode" | "uuencode" | "x-uue" | "uue":
+            return _uuencoded(octets)
+        case _:
+            return bytes(octets)
+
+
+def addresses(value: bytes) -> list[tuple[str, str]]:
+    """Display name and addr-spec of each address of a field value, members of groups included.
+
+    The display name is decoded, the addr-spec is as written; text without an @ is given as it
+    stands, so that a caller sees that something was there.
+    """
+    found = address_fields.take_apart(raw_text(bytes(value))[0])
+    return [
+        (_words_text(entry.name), f"{entry.mailbox}@{entry.host}" if entry.host else entry.mailbox)
+        for entry in found
+        if not entry.group and (entry.mailbox or entry.host)
+    ]
+
+
+def _words_text(text: str) -> str:
+    if "=?" not in text:
+        return text
+    pieces: list[str] = []
+    charset, waiting, position = "", b"", 0
+    for match in _WORD.finditer(text):
+        between = text[position : match.start()]
+        label = match[1].lower().partition("*")[0]
+        if waiting and (label != charset or between.strip()):
+            pieces.append(charset_text(waiting, charset))
+            waiting = b""
+        if between.strip() or position == 0:
+            pieces.append(between)
+        charset = label
+        waiting += _word_octets(match[2], match[3])
+        position = match.end()
+    pieces.append(charset_text(waiting, charset))
+    pieces.append(text[position:])
+    return "".join(pieces)
+
+
+def _word_octets(encoding: str, text: str) -> bytes:
+    octets = text.encode("utf-8", "surrogateescape")
+    if encoding in "Bb":
+        return _base64(octets)
+    return binascii.a2b_qp(octets.replace(b" ", b"_"), header=True)
+
+
+def _extended_text(value: bytes) -> str:
+    """RFC 2231, 4; a value without its quotes is read as UTF-8 or GB18030."""
+    charset, quote, rest = value.partition(b"'")
+    _language, second, text = rest.partition(b"'")
+    if not quote or not second:
+        charset, text = b"", value
+    octets = _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), text)
+    return charset_text(octets, charset.decode("ascii", "replace"))
+
+
+def _base64(octets: bytes) -> bytes:
+    clean = bytes(octets).translate(None, _NOT_BASE64)
+    pieces: list[bytes] = []
+    for match in _BASE64_RUN.finditer(clean):
+        if len(pieces) == _MAX_RUNS:
+            pieces.append(_base64_run(clean[match.start() :].replace(b"=", b"")))
+            break
+        pieces.append(_base64_run(match[0]))
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _base64_run(run: bytes) -> bytes:
+    rest = len(run) % 4
+    if rest == 1:
+        run, rest = run[:-1], 0
+    return binascii.a2b_base64(run + b"=" * (-rest % 4) if rest else run)
+
+
+def _uuencoded(octets: bytes) -> bytes:
+    octets = bytes(octets)
+    begin = _UU_BEGIN.search(octets)
+    if begin is None:
+        return octets
+    return b"".join(_uu_lines(octets, begin.end()))
+
+
+def _uu_lines(octets: bytes, position: int) -> Iterator[bytes]:
+    while position < len(octets):
+        stop = octets.find(b"\n", position)
+        stop = len(octets) if stop < 0 else stop
+        line = octets[position:stop].rstrip(b"\r")
+        position = stop + 1
+        if line.rstrip() == b"end":
+            return
+        if not line or not 32 <= line[0] <= 96:
+            continue
+        try:
+            yield binascii.a2b_uu(line)
+        except binascii.Error:
+            # Some encoders write more or fewer letters than the count at the front calls for.
+            wanted = (((line[0] - 32) & 63) * 4 + 5) // 3
+            try:
+                yield binascii.a2b_uu(line[:wanted].ljust(wanted))
+            except binascii.Error:
+                continue

@@ -1,0 +1,193 @@
+"""Mailbox owners and their folders: made once, listed with what SELECT and STATUS need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mailboxes.errors import NoSuchFolder
+from mailboxes.rows import Folder, FolderSpec, milliseconds
+from mailboxes.tables import Tables
+
+T = TypeVar("T")
+
+_IN = 10_000  # values in one IN list; SQLite takes 32,766 parameters
+
+
+class FolderStore:
+    """The part of the store that knows owners and folders."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def ensure_mailbox(
+        self, conn: Connection, owner: str, folders: Sequence[FolderSpec], now: datetime
+    ) -> int:
+        """The owner's id; makes the owner and those folders that are missing.
+
+        Raises ValueError for a name that cannot be a folder's.
+        """
+        owners, table = self._tables.owners, self._tables.folders
+        wanted = {folder_name(spec.name): spec for spec in folders}
+        query = select(owners.c.id, table.c.name).outerjoin(table, table.c.owner_id == owners.c.id)
+        found = conn.execute(query.where(owners.c.owner == owner)).all()
+        missing = [name for name in wanted if name not in {row.name for row in found}]
+        if found and not missing:
+            return int(found[0].id)
+        if not found:
+            _insert_new(
+                conn, owners, [{"owner": owner, "uidvalidity": 0, "created": milliseconds(now)}]
+            )
+        row = conn.execute(
+            select(owners.c.id, owners.c.uidvalidity)
+            .where(owners.c.owner == owner)
+            .with_for_update()
+        ).one()
+        if not missing:
+            return int(row.id)
+        uidvalidity = max(int(now.timestamp()), row.uidvalidity + 1)
+        conn.execute(update(owners).where(owners.c.id == row.id).values(uidvalidity=uidvalidity))
+        _insert_new(
+            conn,
+            table,
+            [
+                {
+                    "owner_id": row.id,
+                    "name": name,
+                    "special_use": wanted[name].special_use,
+                    "subscribed": wanted[name].subscribed,
+                    "uidvalidity": uidvalidity,
+                    "uidnext": 1,
+                    "modseq": 1,
+                    "created": milliseconds(now),
+                }
+                for name in missing
+            ],
+        )
+        return int(row.id)
+
+    def folder_id(self, conn: Connection, owner: str, name: str) -> int:
+        """The folder's id. Raises NoSuchFolder."""
+        found = self.folder_ids(conn, [owner], name)
+        if owner not in found:
+            raise NoSuchFolder(f"{owner} has no folder {name}")
+        return found[owner]
+
+    def folder_ids(self, conn: Connection, owners: Sequence[str], name: str) -> dict[str, int]:
+        """The ids of the folders of that name of many owners; owners without it are left out."""
+        table, people = self._tables.folders, self._tables.owners
+        found: dict[str, int] = {}
+        for some in chunks(owners):
+            query = (
+                select(people.c.owner, table.c.id)
+                .join(table, table.c.owner_id == people.c.id)
+                .where(table.c.name == folder_name(name), people.c.owner.in_(some))
+            )
+            found.update((row.owner, row.id) for row in conn.execute(query))
+        return found
+
+    def owners(self, conn: Connection) -> list[str]:
+        """All owners, sorted."""
+        column = self._tables.owners.c.owner
+        return list(conn.scalars(select(column).order_by(column)))
+
+    def folders(self, conn: Connection, owner: str) -> list[Folder]:
+        """The owner's folders, INBOX first, then by name. Raises NoSuchFolder without the owner."""
+        folders, owners, messages, contents = (
+            self._tables.folders, self._tables.owners, self._tables.messages, self._tables.contents,
+        )  # fmt: skip
+        owner_id = conn.scalar(select(owners.c.id).where(owners.c.owner == owner))
+        if owner_id is None:
+            raise NoSuchFolder(f"there is no mailbox {owner}")
+        counts = (
+            select(
+                messages.c.folder_id,
+                func.count().label("messages"),
+                func.count().filter(messages.c.seen.is_(False)).label("unseen"),
+                func.sum(contents.c.size).label("size"),
+            )
+            .join(contents, contents.c.id == messages.c.content_id)
+            .join(folders, folders.c.id == messages.c.folder_id)
+            .where(folders.c.owner_id == owner_id)
+            .group_by(messages.c.folder_id)
+            .subquery()
+        )
+        query = (
+            select(folders, counts.c.messages, counts.c.unseen, counts.c.size)
+            .outerjoin(counts, counts.c.folder_id == folders.c.id)
+            .where(folders.c.owner_id == owner_id)
+            .order_by(folders.c.name != "INBOX", folders.c.name)
+        )
+        return [
+            Folder(
+                id=row.id,
+                owner=owner,
+                name=row.name,
+                special_use=row.special_use,
+                subscribed=row.subscribed,
+                uidvalidity=row.uidvalidity,
+                uidnext=row.uidnext,
+                modseq=row.modseq,
+                messages=int(row.messages or 0),
+                unseen=int(row.unseen or 0),
+                size=int(row.size or 0),
+            )
+            for row in conn.execute(query)
+        ]
+
+    def _lock(self, conn: Connection, folder_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Lock folders in id order; their uidnext and modseq. Raises NoSuchFolder."""
+        table = self._tables.folders
+        wanted = sorted(set(folder_ids))
+        found: dict[int, tuple[int, int]] = {}
+        for some in chunks(wanted):
+            query = (
+                select(table.c.id, table.c.uidnext, table.c.modseq)
+                .where(table.c.id.in_(some))
+                .order_by(table.c.id)
+                .with_for_update()
+            )
+            found.update((row.id, (row.uidnext, row.modseq)) for row in conn.execute(query))
+        if len(found) != len(wanted):
+            raise NoSuchFolder("a folder does not exist any more")
+        return found
+
+    def _advance(self, conn: Connection, folder_ids: Iterable[int], *, uids: int) -> None:
+        """Take a modification sequence and that many UIDs from each (locked) folder."""
+        table = self._tables.folders
+        for some in chunks(sorted(set(folder_ids))):
+            conn.execute(
+                update(table)
+                .where(table.c.id.in_(some))
+                .values(uidnext=table.c.uidnext + uids, modseq=table.c.modseq + 1)
+            )
+
+
+def folder_name(name: str) -> str:
+    """The one spelling of a folder's name (INBOX has any case). Raises ValueError for none."""
+    levels = name.split("/")
+    if any(not level or level != level.strip() for level in levels) or not name.isprintable():
+        raise ValueError(f"not a folder name: {name!r}")
+    if levels[0].upper() == "INBOX":
+        levels[0] = "INBOX"
+    return "/".join(levels)
+
+
+def chunks(values: Sequence[T]) -> Iterable[Sequence[T]]:
+    """The values in runs that fit into one IN list."""
+    for start in range(0, len(values), _IN):
+        yield values[start : start + _IN]
+
+
+def _insert_new(conn: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
+    """Insert, but leave alone what another transaction has made meanwhile."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)
+    elif conn.dialect.name == "sqlite":
+        conn.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+    else:
+        conn.execute(insert(table), rows)

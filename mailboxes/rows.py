@@ -1,0 +1,77 @@
+"""The values that the store takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSpec:
+    """A folder to be made. Levels of the name are separated by `/`."""
+
+    name: str  # logical, e.g. INBOX, 回执
+    special_use: str = ""  # \\Sent, \\Trash ... (RFC 6154)
+    subscribed: bool = True  # Thunderbird hides what is not
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder as SELECT and STATUS need it."""
+
+    id: int
+    owner: str
+    name: str
+    special_use: str
+    subscribed: bool
+    uidvalidity: int
+    uidnext: int
+    modseq: int  # HIGHESTMODSEQ
+    messages: int
+    unseen: int
+    size: int  # octets of all messages
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A message that was put into a folder."""
+
+    folder_id: int
+    message_id: int
+    uid: int
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message in a folder."""
+
+    id: int
+    folder_id: int
+    content_id: int
+    uid: int
+    modseq: int
+    flags: tuple[str, ...]
+    arrived: datetime  # INTERNALDATE, UTC
+    size: int  # octets
+    key: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A message with the names of the place where it is."""
+
+    owner: str
+    folder: str
+    message: MessageRow
+
+
+def milliseconds(moment: datetime) -> int:
+    """Unix time in milliseconds, as times are stored."""
+    return round(moment.timestamp() * 1000)
+
+
+def moment(value: int) -> datetime:
+    """The stored form back as an aware UTC time."""
+    return datetime.fromtimestamp(value / 1000, UTC)

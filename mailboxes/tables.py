@@ -1,0 +1,130 @@
+"""The tables of the mailboxes, made on a MetaData that the owner of the package hands in.
+
+Times are Unix milliseconds. UIDs and modification sequences are given from the folder's row, under
+its lock, never from a sequence object: they must grow in the order of the commits (RFC 7162).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All tables of the package."""
+
+    owners: Table
+    folders: Table
+    contents: Table
+    messages: Table
+    expunged: Table
+
+
+def make_tables(metadata: MetaData) -> Tables:
+    """The tables on that MetaData; made once, however often this is called."""
+    if "mailbox_owners" in metadata.tables:
+        return Tables(*(metadata.tables[f"mailbox_{name}"] for name in Tables.__slots__))
+    return Tables(
+        owners=_owners(metadata),
+        folders=_folders(metadata),
+        contents=_contents(metadata),
+        messages=_messages(metadata),
+        expunged=_expunged(metadata),
+    )
+
+
+def _owners(metadata: MetaData) -> Table:
+    return Table(
+        "mailbox_owners",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("owner", Text, nullable=False, unique=True),
+        # Highest UIDVALIDITY ever given here, so that a folder made again never has an old one.
+        Column("uidvalidity", BigInteger, nullable=False),
+        Column("created", BigInteger, nullable=False),
+    )
+
+
+def _folders(metadata: MetaData) -> Table:
+    return Table(
+        "mailbox_folders",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("owner_id", Integer, ForeignKey("mailbox_owners.id"), nullable=False),
+        Column("name", Text, nullable=False),  # logical, UTF-8; levels are separated by /
+        Column("special_use", Text, nullable=False),  # \Sent, \Trash ... (RFC 6154), or empty
+        Column("subscribed", Boolean, nullable=False),
+        Column("uidvalidity", BigInteger, nullable=False),
+        Column("uidnext", BigInteger, nullable=False),
+        Column("modseq", BigInteger, nullable=False),  # HIGHESTMODSEQ
+        Column("created", BigInteger, nullable=False),
+        UniqueConstraint("owner_id", "name"),
+    )
+
+
+def _contents(metadata: MetaData) -> Table:
+    return Table(
+        "mailbox_contents",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("key", Text, nullable=False, index=True),  # the owner's own, e.g. a document's id
+        Column("kind", Text, nullable=False),  # the owner's own word
+        Column("blob", Text, nullable=False),  # of a view; empty if the octets are inline
+        Column("prefix", LargeBinary),  # of a view
+        Column("size_original", BigInteger, nullable=False),  # of a view
+        Column("cuts", Text, nullable=False),  # of a view, JSON [[start, end], ...]
+        Column("octets", LargeBinary),  # inline
+        Column("size", BigInteger, nullable=False),  # octets that a reader gets
+        Column("digest", Text, nullable=False, index=True),  # hex SHA-256 of them
+        Column("structure", Text, nullable=False),
+        Column("envelope", Text, nullable=False),
+        Column("bodystructure", Text, nullable=False),
+        Column("created", BigInteger, nullable=False),
+    )
+
+
+def _messages(metadata: MetaData) -> Table:
+    return Table(
+        "mailbox_messages",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("folder_id", Integer, ForeignKey("mailbox_folders.id"), nullable=False),
+        Column(
+            "content_id", Integer, ForeignKey("mailbox_contents.id"), nullable=False, index=True
+        ),
+        Column("uid", BigInteger, nullable=False),
+        Column("modseq", BigInteger, nullable=False),
+        Column("flags", Text, nullable=False),  # separated by spaces
+        Column("seen", Boolean, nullable=False),  # whether \Seen is among them
+        Column("arrived", BigInteger, nullable=False),  # INTERNALDATE
+        Column("opened", BigInteger),  # when a person first read it
+        Column("handed_over", BigInteger),  # when a client first had all of it
+        UniqueConstraint("folder_id", "uid"),
+        Index(None, "folder_id", "modseq"),
+    )
+
+
+def _expunged(metadata: MetaData) -> Table:
+    return Table(
+        "mailbox_expunged",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("folder_id", Integer, ForeignKey("mailbox_folders.id"), nullable=False),
+        Column("uid", BigInteger, nullable=False),
+        Column("modseq", BigInteger, nullable=False),
+        Index(None, "folder_id", "modseq"),
+    )

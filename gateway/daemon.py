@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,16 @@ import structlog
 import uvloop
 from sqlalchemy import Connection
 
-from gateway import journal, notify, resources
+from gateway import __version__, journal, notify, resources
 from gateway.composition import compose_ladder, compose_means, load_key
 from gateway.config import Config
 from gateway.console.health import Health
 from gateway.console.metrics import Metrics
-from gateway.console.server import Console
+from gateway.console.console import Console
+from gateway.console.meters import DoorMeter
 from gateway.delivery.alerts import Alerts
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import OutboxWorker
-from gateway.delivery.outbox import waiting as outbox_waiting
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.sealer import Sealer
 from gateway.delivery.summaries import Summaries
@@ -43,6 +43,7 @@ from gateway.errors import YizhanError
 from gateway.evidence.log import Log
 from gateway.exchange.exchange import Exchange, Judges
 from gateway.exchange.mailroom import open_mailboxes
+from gateway.exchange.means import Means
 from gateway.exchange.notify import record_reminder
 from gateway.exchange.outbox import Kind
 from gateway.intake.door import SubmissionDoor
@@ -63,7 +64,7 @@ from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
 from gateway.templating import Templates
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger("yizhan.daemon")
 
 
 class PostOffice:
@@ -96,11 +97,11 @@ class PostOffice:
             policy=Policy.load(config.policy.directory),
             settings=config.policy,
             inspector=self.inspector,
-            rates=Rates(clock),
+            rates=Rates(),
             scanner=open_scanner(config.policy),
             opener=self.opener,
         )
-        self.metrics = Metrics()
+        self.metrics = Metrics(__version__)
         self.exchange = Exchange(
             database=database,
             blobs=self.blobs,
@@ -143,7 +144,7 @@ class PostOffice:
             lambda connection, outcome: _record(connection, means, outcome),
             clock,
             config.reminders,
-            observe=self.metrics.reminder,
+            observe=lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
         )
         self.sweeper = Sweeper(database, self.blobs, clock)
 
@@ -155,14 +156,14 @@ class PostOffice:
                 listener,
                 config.submission,
                 self.tls,
-                directory,
-                authenticator,
-                self.exchange,
+                directory=directory,
+                authenticator=authenticator,
+                exchange=self.exchange,
                 host=config.office.host,
                 spool_directory=state.directory,
                 clock=clock,
                 places=places,
-                metrics=self.metrics,
+                metrics=DoorMeter(self.metrics, f"{listener.tls}-{listener.port}"),
             )
             for listener in config.submission.listeners
         ]
@@ -209,7 +210,7 @@ class PostOffice:
     def reload(self) -> None:
         """Take new policies, templates and certificates; what is wrong stays as it was."""
         notify.reloading()
-        steps = {
+        steps: dict[str, Callable[[], None]] = {
             "policies": self._reload_policy,
             "templates": self.templates.reload,
             "certificates": self.tls.reload,
@@ -231,9 +232,13 @@ class PostOffice:
         self.health.add("database", self._database_health)
         self.health.add("blobs", self._blobs_health)
         self.health.add("reminders", self.reminders.health)
-        self.metrics.gauge("outbox", lambda: self.database.read_now(outbox_waiting))
-        self.metrics.gauge("commits", lambda: self.database.commits)
-        self.metrics.gauge("writer", lambda: self.database.waiting)
+        for name, read in (
+            ("yizhan_database_commits_total", lambda: self.database.commits),
+            ("yizhan_database_units_total", lambda: self.database.units),
+            ("yizhan_database_waiting", lambda: self.database.waiting),
+            ("yizhan_database_failed", lambda: float(bool(self.database.failed))),
+        ):
+            self.metrics.watch(name, read)
 
     async def _database_health(self) -> str:
         return self.database.failed and f"no mail is taken: the database: {self.database.failed}"
@@ -245,7 +250,7 @@ class PostOffice:
         self._tasks.append(asyncio.create_task(work))
 
 
-def _record(connection: Connection, means: Any, outcome: ReminderOutcome) -> None:
+def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> None:
     record_reminder(
         connection,
         means,
@@ -260,8 +265,8 @@ def _record(connection: Connection, means: Any, outcome: ReminderOutcome) -> Non
 async def _feed_watchdog() -> None:
     interval = notify.watchdog_interval()
     while interval:
-        notify.watchdog()
-        await asyncio.sleep(interval / 2)
+        notify.alive()
+        await asyncio.sleep(interval)
 
 
 async def serve(config: Config, path: Path) -> None:
@@ -294,7 +299,7 @@ def run(config: Config, path: Path) -> None:
     # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    journal.configure(config.log)
+    journal.set_up(config.log)
     uvloop.run(serve(config, path))
 
 

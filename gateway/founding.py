@@ -16,12 +16,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from sqlalchemy import Connection
 
 from gateway import config as configuration
 from gateway.errors import CommandError
 from gateway.evidence import keys as evidence_keys
-from gateway.seals import keyring
+from gateway.seals import custody
 from gateway.seals.signer import load_office_signer
+from gateway.seals.workshop import create_office_key
 from gateway.store import identity, migrate
 from gateway.store.database import Database
 
@@ -56,6 +58,10 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
     for taken in (file, plan.state / identity.FILE):
         if taken.exists():
             raise CommandError(f"{taken}: there is an office here already; nothing was changed")
+    try:
+        ipaddress.ip_address(plan.address)
+    except ValueError:
+        raise CommandError(f"{plan.address!r} is not an IP address") from None
     for folder in (plan.folder, plan.state, plan.state / "blobs"):
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,12 +76,22 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
     try:
         migrate.upgrade(database.engine)
         say("making the office key ...")
-        keyring.create_office_key(settings.seals, plan.state, plan.name_en or plan.name, plan.domain)
+        certificate = create_office_key(
+            settings.seals,
+            plan.state,
+            name=plan.name_en or plan.name,
+            address=f"postmaster@{plan.domain}",
+        )
         signer = load_office_signer(settings.seals, plan.state)
         say("making the evidence key ...")
         key = evidence_keys.create_evidence_key(plan.state)
-        certificate = evidence_keys.certify(key, office=plan.domain, now=now, signer=signer)
-        database.write_now(lambda c: evidence_keys.keep_certificate(c, certificate))
+        word = evidence_keys.certify(key, office=plan.domain, now=now, signer=signer)
+
+        def keep(connection: Connection) -> None:
+            custody.set_office_certificate(connection, certificate)
+            evidence_keys.keep_certificate(connection, word)
+
+        database.write_now(keep)
         identity.create(database, plan.state, plan.domain, now)
     finally:
         database.stop()

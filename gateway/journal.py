@@ -27,6 +27,7 @@ CONTENT_NAMES = frozenset(
 )  # fmt: skip
 """Names of values that are never written."""
 
+_OURS = "yizhan"
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}  # sd-daemon(3)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -48,7 +49,7 @@ def set_up(settings: Log, *, stream: TextIO | None = None) -> None:
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=_own_logger,
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
@@ -65,7 +66,14 @@ def set_up(settings: Log, *, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     # aiosmtpd and others log what clients send at INFO and DEBUG: never, whatever our own level.
     root.setLevel(logging.WARNING)
-    logging.getLogger("yizhan").setLevel(_LEVELS[settings.level])
+    logging.getLogger(_OURS).setLevel(_LEVELS[settings.level])
+
+
+def _own_logger(name: str = "") -> logging.Logger:
+    """Our loggers stand under one name, which has the level of the settings; others have not."""
+    return logging.getLogger(
+        name if name.split(".", maxsplit=1)[0] == _OURS else f"{_OURS}.{name}".rstrip(".")
+    )
 
 
 def withhold_content(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -118,9 +126,10 @@ def _line(event: EventDict) -> str:
     event.pop("logger", None)
     parts = [_escaped(str(event.pop("event", "")))]
     parts += [f"{name}={_value(value)}" for name, value in event.items()]
+    lines = [" ".join(parts)]
     if trace:
-        parts.append("\n" + "\n".join("  " + _escaped(line) for line in str(trace).split("\n")))
-    return " ".join(parts)
+        lines += ["  " + _escaped(line) for line in str(trace).split("\n")]
+    return "\n".join(lines)
 
 
 def _value(value: object) -> str:

@@ -50,7 +50,7 @@ class View:
         own = self.prefix[start:stop]
         for offset in range(0, len(own), PIECE):
             yield own[offset : offset + PIECE]
-        if stop <= len(self.prefix):
+        if stop <= max(start, len(self.prefix)):
             return
         with open_original() as original:
             for kept_start, kept_stop, place in self._kept():
@@ -98,6 +98,9 @@ def view_of(part: Part, size: int, prefix: bytes, cut: Callable[[HeaderField], b
 
 def restructure(part: Part, view: View) -> Part:
     """The structure of the view, given that of the original.
+
+    Exact for every original that has a field of its own. One that has none, and starts with white
+    space, would continue our last field; no such mail has a sender.
 
     Raises ValueError if the prefix is more than header fields, if a cut is not made of whole
     fields of the top header, or if either touches a Content field.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -85,3 +86,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001  # an operator gets a sentence, a developer the trace
+        if os.environ.get("YIZHAN_DEBUG"):
+            raise
+        sys.stderr.write(
+            f"yizhan: an error of the program itself ({type(error).__name__}: {error}); "
+            "run it again with YIZHAN_DEBUG=1 and report what it prints\n"
+        )
+        sys.exit(70)  # EX_SOFTWARE

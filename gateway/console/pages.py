@@ -17,15 +17,20 @@ from gateway.console.metrics import Metrics
 def make_app(health: Health, metrics: Metrics, name: str) -> Starlette:
     """The application; `name` is the office's, as the page shows it."""
 
-    async def show_health(request: Request) -> Response:
+    async def ask() -> State:
         state = await health.state()
         metrics.set("yizhan_healthy", float(state.ok))
+        return state
+
+    async def show_health(request: Request) -> Response:
+        state = await ask()
         status = 200 if state.ok else 503
         if request.url.path == "/" or _prefers_text(request):
             return PlainTextResponse(_page(state, name), status)
         return Response(_as_json(state), status, media_type="application/json")
 
     async def show_metrics(_request: Request) -> Response:
+        await ask()  # an alarm on yizhan_healthy must not need somebody to open the page
         return Response(metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return Starlette(

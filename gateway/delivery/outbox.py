@@ -22,8 +22,9 @@ from gateway.domain.clock import Clock, milliseconds
 from gateway.exchange.outbox import Kind
 from gateway.exchange.tables import outbox
 from gateway.store.database import Database
+from gateway.store.fault import reach
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger("yizhan.outbox")
 
 LEASE_SECONDS = 60
 POLL_SECONDS = 1.0
@@ -98,7 +99,9 @@ class OutboxWorker:
     async def _finish(self, piece: Piece) -> bool:
         try:
             finish = await self._handlers[piece.kind](piece)
+            reach("receipt-rendered")
             await self._database.write(lambda connection: _complete(connection, piece, finish))
+            reach("piece-finished")
         except asyncio.CancelledError:
             raise
         except NotYet:

@@ -10,8 +10,9 @@ import structlog
 from gateway.domain.clock import Clock
 from gateway.evidence.log import Log
 from gateway.store.database import Database
+from gateway.store.fault import reach
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger("yizhan.sealer")
 
 POLL_SECONDS = 1.0
 
@@ -55,4 +56,5 @@ class Sealer:
             checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
             if checkpoint is None:
                 return
+            reach("records-sealed")
             self._sealed()

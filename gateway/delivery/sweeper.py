@@ -19,7 +19,7 @@ from gateway.exchange.tables import documents
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger("yizhan.sweeper")
 
 AGE_SECONDS = 3600.0
 EVERY_SECONDS = 3600.0

@@ -20,7 +20,8 @@ from gateway.exchange import cabinet
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.founding import Plan, found
 from gateway.seals import custody
-from gateway.seals.workshop import Workshop, armoured
+from gateway.seals.handover import armoured
+from gateway.seals.workshop import Workshop
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
 

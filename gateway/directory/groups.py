@@ -146,15 +146,20 @@ def remove_desk(conn: Connection, name: str, *, actor: str, now: datetime) -> No
     record(conn, "remove", "desk", name, before=before, after=None, actor=actor, now=now)
 
 
+def members_of(conn: Connection, name: str) -> list[str]:
+    """Codes of the units in a group. Raises CommandError if there is no such group."""
+    query = (
+        select(t.units.c.code)
+        .join(t.group_members, t.group_members.c.unit_id == t.units.c.id)
+        .where(t.group_members.c.group_id == _find_group(conn, name))
+        .order_by(t.units.c.id)
+    )
+    return list(conn.execute(query).scalars())
+
+
 def group_facts(conn: Connection, name: str) -> dict[str, object]:
     """The group as the log of changes shows it."""
     row = conn.execute(select(t.groups).where(t.groups.c.name == name)).one()
-    members = conn.execute(
-        select(t.units.c.code)
-        .join(t.group_members, t.group_members.c.unit_id == t.units.c.id)
-        .where(t.group_members.c.group_id == row.id)
-        .order_by(t.units.c.id)
-    )
     senders = conn.execute(
         select(t.group_senders.c.sender)
         .where(t.group_senders.c.group_id == row.id)
@@ -162,7 +167,7 @@ def group_facts(conn: Connection, name: str) -> dict[str, object]:
     )
     return {
         "title": row.title,
-        "members": list(members.scalars()),
+        "members": members_of(conn, name),
         "senders": list(senders.scalars()),
     }
 
@@ -171,7 +176,7 @@ def _find_desk(conn: Connection, name: str) -> tuple[int, dict[str, str]]:
     query = select(t.desks, t.units.c.code).join(t.units, t.units.c.id == t.desks.c.unit_id)
     row = conn.execute(query.where(t.desks.c.name == name)).first()
     if row is None:
-        raise CommandError(f"there is no desk {name!r}; `yizhan group desks` shows all")
+        raise CommandError(f"there is no desk {name!r}; `yizhan unit desk list` shows all")
     return int(row.id), {"title": row.title, "unit": row.code}
 
 

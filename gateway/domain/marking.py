@@ -84,7 +84,8 @@ _ENGLISH_FORM = re.compile(
     r"|(?i:classification)\s?[:=]\s?(?P<labelled>(?i:top secret|secret|confidential))\b"
 )
 _ENGLISH_BRACKETED = re.compile(rf"[\[(【]\s?{_ENGLISH}\s?[\])】]")
-_INTERESTING = re.compile("密|SECRET|CONFIDENTIAL|lassification", re.IGNORECASE)
+# Asked of the text as written, before the costly folding; full-width letters may spell English.
+_POSSIBLE = re.compile("[密宻\uff21-\uff5a]|secret|confidential|classification", re.IGNORECASE)
 
 
 def find_markings(text: str, place: str) -> list[tuple[Level, str]]:
@@ -93,19 +94,20 @@ def find_markings(text: str, place: str) -> list[tuple[Level, str]]:
     `place` decides which forms count: `subject`, `header` and `attachment-name` are short labels,
     everything else is running text whose first lines are a document's head.
     """
-    if not _INTERESTING.search(text) and text.isascii():
-        return []
-    plain = visible(simplify(text))
-    if not _INTERESTING.search(plain):
+    if not _POSSIBLE.search(text):
         return []
     match place:
         case "attachment-name":
-            levels = {level for part in _ends(plain) for level in _in_name(part)}
+            levels = {level for part in _ends(_normal(text)) for level in _in_name(part)}
         case "subject" | "header":
-            levels = {level for part in _ends(plain) for level in _in_label(part)}
+            levels = {level for part in _ends(_normal(text)) for level in _in_label(part)}
         case _:
-            levels = set(_in_text(plain))
+            levels = set(_in_text(text))
     return [(level, place) for level in Level if level in levels]
+
+
+def _normal(text: str) -> str:
+    return visible(simplify(text))
 
 
 def _ends(line: str) -> tuple[str, ...]:
@@ -146,9 +148,10 @@ def _in_text(text: str) -> Iterator[Level]:
             before = ""
             continue
         head -= 1
-        if _INTERESTING.search(line):
-            for part in _ends(line):
-                yield from _in_line(part, before, head >= 0)
+        if _POSSIBLE.search(line):
+            above = _normal(before)
+            for part in _ends(_normal(line)):
+                yield from _in_line(part, above, head >= 0)
         before = line[-40:]
 
 

@@ -48,9 +48,11 @@ def field(name: str, value: str) -> bytes:
     """
     if "\r" in value or "\n" in value:
         raise ValueError(f"a line end in the value of {name}")
-    if value.isascii() and len(name) + 2 + len(value) <= 76:
+    # a title that looks like an encoded word must not be decoded into something else
+    plain = value.isascii() and not (name == "Subject" and "=?" in value)
+    if plain and len(name) + 2 + len(value) <= 76:
         return f"{name}: {value}\r\n".encode("ascii")
-    charset = "us-ascii" if value.isascii() else "utf-8"
+    charset = "us-ascii" if plain else "utf-8"
     header = Header(value, charset, maxlinelen=76, header_name=name)
     return f"{name}: {header.encode(linesep=chr(13) + chr(10))}\r\n".encode("ascii")
 

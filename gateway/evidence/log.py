@@ -41,7 +41,7 @@ class Log:
         self._office = office
 
     def seal(
-        self, connection: Connection, now: datetime, *, limit: int = 10_000
+        self, connection: Connection, now: datetime, *, limit: int = 2_000
     ) -> Checkpoint | None:
         """Number the records that wait (at most `limit`), extend the tree, sign a checkpoint.
 

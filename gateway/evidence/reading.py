@@ -58,10 +58,10 @@ def read_record(octets: bytes) -> Reading:
     or octets that are not canonical: two texts with one meaning would be two digests.
     """
     try:
-        value = json.loads(octets)
+        value = json.loads(octets, parse_float=_no_number, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise InvalidRecord("it is not JSON") from None
-    if not isinstance(value, dict) or value.get("version") != VERSION:
+    if not isinstance(value, dict) or _take(value, "version", int) != VERSION:
         raise InvalidRecord("it is not a record of version 1")
     if value.keys() != _MEMBERS:
         raise InvalidRecord("its members are not those of version 1")
@@ -114,6 +114,11 @@ def read_record(octets: bytes) -> Reading:
     if not same:
         raise InvalidRecord("its octets are not canonical JSON")
     return reading
+
+
+def _no_number(text: str) -> None:
+    """1.0 would be equal to 1 here, and yet other octets."""
+    raise ValueError(f"{text} is not an integer")
 
 
 def _object(value: object, name: str, members: set[str]) -> dict[str, object]:

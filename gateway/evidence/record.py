@@ -18,6 +18,10 @@ from gateway.domain.event import Event, Reason
 VERSION = 1
 SIGNED_PREFIX = b"yizhan-record-v1\n"
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ContentPart:
@@ -156,10 +160,7 @@ def canonical(value: object) -> bytes:
     (a test compares them), five times as fast: 1,000 deliveries are recorded in one transaction.
     Raises ValueError for text with a lone surrogate.
     """
-    text = json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
-    return text.encode("utf-8")
+    return _ENCODER.encode(value).encode("utf-8")
 
 
 def digest(octets: bytes) -> str:

@@ -33,12 +33,13 @@ from gateway.policy.inspection import Inspection
 from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
 from gateway.policy.verdict import Outcome, Verdict
-from gateway.seals.judge import Opener
+from gateway.seals.opener import Opener
 from gateway.seals.live import LiveSeals
 from gateway.store.blobs import Blobs
 from gateway.store.database import Database
+from gateway.store.fault import reach
 
-log = structlog.get_logger()
+log = structlog.stdlib.get_logger("yizhan.exchange")
 
 IN_MEMORY = 1_048_576  # octets: larger originals are read back from their blob
 
@@ -94,7 +95,7 @@ class Exchange:
         account, unit = self._sender(directory, submission)
         book = await self._seals.current()
         judges = self.judges
-        circumstances = f"{judges.policy.version}/{directory.version}/{book.version}"
+        circumstances = f"{judges.policy.version}/{directory.version}/{self._seals.version}"
         refused = await self._database.read(
             lambda c: find_refusal(c, submission, circumstances, self._clock.now())
         )
@@ -128,6 +129,7 @@ class Exchange:
         if verdict.outcome is not Outcome.ACCEPT:
             raise error or Deferred("Please send again later", cause=verdict.rule)
         accepted = await self._accept(submission, account, unit, directory, inspection, verdict)
+        reach("before-reply")
         self._committed()
         log.info(
             "accepted" if not accepted.repeated else "accepted again",
@@ -143,7 +145,7 @@ class Exchange:
 
     def _sender(self, directory: Directory, submission: Submission) -> tuple[Account, Unit]:
         account = directory.account_by_id(submission.account_id)
-        unit = account and directory.sending_unit(account, submission.sender)
+        unit = directory.sending_unit(account, submission.sender) if account else None
         if account is None or unit is None:
             raise Refused(
                 "This account may not send under this address any more; ask the operator",

@@ -30,6 +30,7 @@ log = structlog.get_logger("intake")
 # RFC 5321's 512 and all that our extensions add to MAIL (about 1,250) and RCPT (about 1,050).
 LONGEST_COMMAND = 2_048
 HANDSHAKE_SECONDS = 60.0
+LINGER_SECONDS = 2.0  # for the last reply to be read; TLS would go on listening to a flood for 30
 
 # A web page can make a browser speak to a mail port; RFC 5321 has no command of these names.
 _WEB = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "HOST:"})
@@ -69,6 +70,7 @@ class Conversation(SMTP):
         self.utf8 = services.listener.utf8_replies == "always"
         self.certificate: bytes | None = None
         self.tls_version = ""
+        self._cut: asyncio.TimerHandle | None = None
         self.leaving: Reply | None = None
         super().__init__(
             services,
@@ -97,8 +99,9 @@ class Conversation(SMTP):
         return not self.tls_version
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
+        for timer in (self._timeout_handle, self._cut):
+            if timer is not None:
+                timer.cancel()
         self.wire.end()
         # Not aiosmtpd's, which would cancel the session in the middle of a commit.
         super(SMTP, self).connection_lost(error)
@@ -185,6 +188,7 @@ class Conversation(SMTP):
             await self._end(replies.FAILED)
         finally:
             self._stream().close()
+            self._cut = self.loop.call_later(LINGER_SECONDS, self.abort)
 
     async def _end(self, reply: Reply) -> None:
         if reply in _CAUSES:

@@ -182,8 +182,9 @@ class SubmissionDoor:
         implicit = services.listener.tls == "implicit"
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         context = await services.handshake_context() if implicit else None
-        _, session = await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: SubmissionSession(services, peer),
+        session = SubmissionSession(services, peer)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: session,
             client,
             ssl=context,
             ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit else None,

@@ -13,7 +13,7 @@ from gateway.errors import Reply
 
 LINE_OCTETS = 510  # RFC 5321, 4.5.3.1.5: 512 with CR LF
 
-_TRANSLATION = re.compile(r" / (?=[^ -~])")
+_NOT_ASCII_SIGN = re.compile(r"[^ -~]")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]+")
 _NOT_ASCII = "The receipt in your mailbox says why"
 
@@ -178,10 +178,13 @@ def octets(reply: Reply, *, utf8: bool) -> bytes:
 
 def _texts(text: str, *, utf8: bool) -> list[str]:
     clean = _UNSAFE.sub(" ", text).strip()
-    english, *chinese = _TRANSLATION.split(clean, maxsplit=1)
-    if not english.isascii() and not utf8:
-        return [_NOT_ASCII]
-    return [english, *chinese] if utf8 else [english]
+    found = _NOT_ASCII_SIGN.search(clean)
+    if found is None:
+        return [clean]
+    end = clean.rfind(" / ", 0, found.start())
+    if end < 0:
+        return [clean] if utf8 else [_NOT_ASCII]
+    return [clean[:end], clean[end + 3 :]] if utf8 else [clean[:end]]
 
 
 def _cut(line: str) -> bytes:

@@ -17,7 +17,7 @@ from pysequoia.packet import (
 )
 
 from gateway.errors import CommandError
-from gateway.seals.packets import BrokenPackets, dearmor
+from gateway.seals.packets import SECRET, BrokenPackets, dearmor, read_packets
 
 LARGEST = (
     65_536  # octets; a seal has some hundred, a key with a hundred certifications some ten thousand
@@ -112,7 +112,7 @@ def admit(octets: bytes, *, now: datetime) -> tuple[bytes, Certificate]:
         found = Cert.split_bytes(binary)
         if len(found) != 1:
             raise CommandError(f"the file must hold exactly one key, but it holds {len(found)}")
-        if found[0].has_secret_keys:
+        if any(packet.tag in SECRET for packet in read_packets(binary)):
             raise CommandError("the file holds a private key; give only the public one")
         certificate = read_certificate(binary)
     except (BrokenPackets, RuntimeError, ValueError) as error:

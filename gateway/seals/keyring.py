@@ -25,11 +25,12 @@ from gateway.seals.packets import dearmor
 
 T = TypeVar("T")
 
-# A Unix socket's path holds 107 octets, and gpg-agent's longest is home/S.gpg-agent.browser.
-LONGEST_HOME = 107 - len("/S.gpg-agent.browser")
+# A Unix socket's path holds 107 octets, gpg-agent uses 106 of them, and its longest is this one.
+LONGEST_HOME = 106 - len("/S.gpg-agent.browser")
 _OPTIONS = [
     "--trust-model", "always",  # the book of seals says which key counts, not a web of trust
     "--no-auto-key-locate", "--no-auto-check-trustdb", "--no-permission-warning",
+    "--pinentry-mode", "loopback",  # never ask anybody: there is nobody at the daemon's terminal
     "--personal-digest-preferences", "SHA512 SHA384 SHA256", "--cert-digest-algo", "SHA512",
 ]  # fmt: skip
 _TROUBLE_OF_OURS = ("agent", "passphrase", "pinentry", "smartcard", "card error", "timeout")
@@ -44,7 +45,7 @@ class _Gpg(gnupg.GPG):  # type: ignore[misc]  # python-gnupg has no types
         self._seconds = seconds
         self.current = threading.local()
         super().__init__(
-            gpgbinary=program, gnupghome=str(home), options=_OPTIONS, encoding="utf-8",
+            gpgbinary=program, gnupghome=str(home), options=_OPTIONS, encoding="latin-1",
             env={**os.environ, "LC_ALL": "C"},
         )  # fmt: skip
 
@@ -69,7 +70,7 @@ class Keyring:
     """The keys of one GNUPGHOME. Usable from any thread; close it, or use it in a `with`."""
 
     def __init__(
-        self, home: Path, *, gpg: str = "gpg", seconds: float = 20, parallel: int = 2
+        self, home: Path, *, gpg: str = "gpg", seconds: float = 60, parallel: int = 2
     ) -> None:
         """Make the folder (mode 0700) if it is not there.
 
@@ -124,18 +125,18 @@ class Keyring:
             f"Name-Real: {name}", f"Name-Email: {address}", f"Expire-Date: {years}y",
             f"Passphrase: {passphrase}" if passphrase else "%no-protection", "%commit", "",
         ]  # fmt: skip
-        made = self._run(lambda: self._gpg.gen_key("\n".join(lines)))
+        made = self._run(lambda: self._gpg.gen_key("\n".join(lines).encode()))
         return self._done(str(made.fingerprint or ""), made, "cannot make the key")
 
     def add(self, key: bytes, *, passphrase: str = "") -> str:
         """Take in a public or secret key; its fingerprint."""
-        result = self._run(lambda: self._gpg.import_keys(key, passphrase=passphrase or None))
+        result = self._run(lambda: self._gpg.import_keys(key, passphrase=_wire(passphrase)))
         found = result.fingerprints[0] if result.fingerprints else ""
         return self._done(str(found or ""), result, "cannot take in the key")
 
     def certify(self, fingerprint: str, *, by: str, passphrase: str) -> None:
         """Sign the key's names with the key `by`, for everybody to see."""
-        result = self._run(lambda: self._gpg.quick_sign_key(by, fingerprint, passphrase))
+        result = self._run(lambda: self._gpg.quick_sign_key(by, fingerprint, _wire(passphrase)))
         self._done("" if result.returncode else "done", result, "cannot certify the key")
 
     def certificate(self, fingerprint: str, *, minimal: bool = False) -> bytes:
@@ -154,7 +155,7 @@ class Keyring:
         """
         found: bytes = self._run(
             lambda: self._gpg.export_keys(
-                fingerprint, secret=True, armor=False, passphrase=passphrase
+                fingerprint, secret=True, armor=False, passphrase=_wire(passphrase) or ""
             )
         )
         if not found:
@@ -178,7 +179,11 @@ class Keyring:
         """An ASCII-armoured detached signature over exactly these octets."""
         result = self._run(
             lambda: self._gpg.sign(
-                octets, keyid=fingerprint, detach=True, clearsign=False, passphrase=passphrase
+                octets,
+                keyid=fingerprint,
+                detach=True,
+                clearsign=False,
+                passphrase=_wire(passphrase),
             )
         )
         self._done("" if result.returncode else "done", result, "cannot sign")
@@ -199,7 +204,9 @@ class Keyring:
         Raises CannotOpen, or Deferred if the fault is ours (agent, passphrase, card, time).
         """
         result = self._run(
-            lambda: self._gpg.decrypt(ciphertext, passphrase=passphrase, extra_args=["--unwrap"])
+            lambda: self._gpg.decrypt(
+                ciphertext, passphrase=_wire(passphrase), extra_args=["--unwrap"]
+            )
         )
         if result.ok and not result.returncode:
             return bytes(result.data)
@@ -242,7 +249,18 @@ def _refuse_line_ends(*values: str) -> None:
         raise CommandError("names, addresses and passphrases must not have line ends")
 
 
+def _wire(passphrase: str) -> str | None:
+    """The passphrase as python-gnupg must get it.
+
+    Never an empty one: then it writes no line, and gpg takes the first line of the content. Its
+    encoding is Latin-1, because notations in signatures bring octets that are not UTF-8 into gpg's
+    status lines, on which its reader would die; so UTF-8 goes through as Latin-1.
+    """
+    return passphrase.encode().decode("latin-1") or None
+
+
 def _last_line(text: str) -> str:
     """What gpg said last to people; its status lines are for programs."""
+    text = text.encode("latin-1", "replace").decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line and not line.startswith("[GNUPG:]")]
     return lines[-1].removeprefix("gpg: ") if lines else "gpg gave no reason"

@@ -34,6 +34,11 @@ class LiveSeals:
             self._last = self._database.read_now(self._newest)
         return self._last[1]
 
+    @property
+    def version(self) -> int:
+        """The version of the last book; 0 before the first."""
+        return 0 if self._last is None else self._last[0]
+
     def _newest(self, conn: Connection) -> tuple[int, SealBook]:
         last, there = self._last, version(conn)
         return last if last is not None and last[0] == there else (there, load_book(conn))

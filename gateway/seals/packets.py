@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 PKESK, SIGNATURE, SKESK, ONE_PASS, COMPRESSED = 1, 2, 3, 4, 8
 SED, LITERAL, SEIP, AEAD = 9, 11, 18, 20
+SECRET = frozenset((5, 7))  # secret key and secret subkey
 ENCRYPTED = frozenset((SED, SEIP, AEAD))
 HIDDEN = "0" * 16
 MOST_PACKETS = 2_000

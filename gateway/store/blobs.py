@@ -16,6 +16,7 @@ from typing import BinaryIO, Protocol
 
 from gateway.domain.ids import is_id, time_of
 from gateway.errors import StoreUnavailable, StoreUnusable
+from gateway.store.fault import reach
 
 
 class Blobs(Protocol):
@@ -53,9 +54,13 @@ class FileBlobs:
                 for piece in pieces:
                     file.write(piece)
                 file.flush()
+                reach("blob-written")
                 self._sync(file.fileno())
+            reach("blob-synced")
             temporary.rename(target)
+            reach("blob-renamed")
             self._sync_folder(target.parent)
+            reach("blob-kept")
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise StoreUnavailable("the store cannot take mail now", cause=str(error)) from error

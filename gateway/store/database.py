@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from gateway.errors import CommitUnknown, StoreError, StoreUnavailable, YizhanError
+from gateway.store.fault import reach
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -176,7 +177,9 @@ class Database:
                 except BaseException:
                     transaction.rollback()
                     raise
+                reach("before-commit")
                 self._finish(transaction.commit)
+                reach("after-commit")
         except StoreError as error:
             _fail(batch, error)
         except Exception as error:  # noqa: BLE001  # the thread must live; each waiter is told

@@ -6,9 +6,10 @@ from sqlalchemy import Engine
 from gateway.store.schema import metadata
 
 engine: Engine = context.config.attributes["engine"]
+target = context.config.attributes.get("metadata", metadata)
 with engine.execution_options(yizhan_write=True).connect() as connection:
     context.configure(
-        connection=connection, target_metadata=metadata, render_as_batch=True,
+        connection=connection, target_metadata=target, render_as_batch=True,
         transaction_per_migration=False,
     )
     with context.begin_transaction():

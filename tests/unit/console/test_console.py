@@ -62,6 +62,8 @@ async def test_people_get_a_page_they_can_read(console: Console) -> None:
 
 
 async def test_trouble_is_503_with_its_sentence(console: Console, trouble: list[str]) -> None:
+    _, _, metrics = await get(console.port, "/metrics")
+    assert "\nyizhan_healthy 1.0\n" in metrics
     trouble[0] = "smsd takes nothing"
     status, _, body = await get(console.port, "/health")
     assert status == 503

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -62,7 +63,7 @@ def test_the_journal_gets_priorities_on_every_line(out: io.StringIO) -> None:
         log.exception("failed", probe="x")
     first, *rest = out.getvalue().splitlines()
     assert first == "<6>up"
-    assert rest[0] == "<3>failed probe=x "
+    assert rest[0] == "<3>failed probe=x"
     assert all(line.startswith("<3>") for line in rest)
     assert rest[-1].endswith("OSError: gone")
 
@@ -86,6 +87,18 @@ def test_other_libraries_speak_only_of_trouble(out: io.StringIO) -> None:
     assert "warning trouble here" in out.getvalue()
 
 
+@pytest.mark.parametrize("name", [(), ("intake",), ("yizhan",), ("yizhan.reminders",)])
+def test_our_own_events_are_heard_whatever_their_logger(
+    out: io.StringIO, name: tuple[str, ...]
+) -> None:
+    # The doors' logger was named `intake`, and all that it said at INFO was lost.
+    say("console", out)
+    structlog.stdlib.get_logger(*name).info("login")
+    structlog.get_logger(*name).debug("nothing")
+    assert out.getvalue().endswith(" info    login\n")
+    assert out.getvalue().count("\n") == 1
+
+
 def test_the_level_of_the_settings_holds(out: io.StringIO) -> None:
     say("console", out, "error")
     structlog.stdlib.get_logger("yizhan.x").warning("quiet")
@@ -93,7 +106,7 @@ def test_the_level_of_the_settings_holds(out: io.StringIO) -> None:
 
 
 def test_auto_knows_the_journals_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    with open(os.devnull, "w", encoding="utf-8") as stream:
+    with Path(os.devnull).open("w", encoding="utf-8") as stream:
         about = os.fstat(stream.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{about.st_dev}:{about.st_ino}")
         assert journal._is_journal(stream)

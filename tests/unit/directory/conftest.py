@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +31,22 @@ def database(tmp_path: Path) -> Iterator[Database]:
     db.stop()
 
 
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("demo") / "demo.db"
+    db = Database(f"sqlite:///{path}", readers=1)
+    metadata.create_all(db.engine)
+    db.write_now(lambda c: demo_office.populate(c, DOMAIN, {}, "test", NOW))
+    db.stop()
+    return path
+
+
 @pytest.fixture
-def demo(database: Database) -> Database:
-    database.write_now(lambda c: demo_office.populate(c, DOMAIN, {}, "test", NOW))
-    return database
+def demo(demo_file: Path, tmp_path: Path) -> Iterator[Database]:
+    shutil.copy(demo_file, tmp_path / "demo.db")
+    db = Database(f"sqlite:///{tmp_path / 'demo.db'}", readers=2)
+    yield db
+    db.stop()
 
 
 @pytest.fixture

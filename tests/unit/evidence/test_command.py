@@ -38,7 +38,7 @@ def test_a_genuine_receipt_is_said_to_be_genuine(receipt: Path) -> None:
     done = run(receipt, "--office-key", receipt.parent / "office.pgp")
     assert (done.returncode, done.stderr) == (0, b"")
     lines = done.stdout.decode().splitlines()
-    assert lines[0].startswith("proved  The office's key ")
+    assert lines[0].startswith("proved    The office's key ")
     assert lines[-1] == "The receipt is genuine."
 
 
@@ -55,7 +55,7 @@ def test_a_changed_receipt_is_not_proved_and_the_exit_status_says_so(receipt: Pa
     receipt.write_bytes(octets.replace(b"Action: delivered", b"Action: failed", 1))
     done = run(receipt, "--office-key", receipt.parent / "office.pgp")
     assert done.returncode == 1
-    assert b"NOT     The mail does not bear a valid signature" in done.stdout
+    assert b"NOT       The mail does not bear a valid signature" in done.stdout
     assert done.stdout.endswith(b"The receipt is NOT proved.\n")
 
 

@@ -251,6 +251,13 @@ def test_hostile_names_cannot_begin_another_header_or_line(accepted: Made) -> No
     assert "水 务" in text_of(octets)
 
 
+def test_a_title_that_looks_encoded_is_shown_as_it_is(accepted: Made) -> None:
+    title = "=?utf-8?b?QmNjOiB4?= " + "long " * 30
+    facts = replace(accepted.facts, title=title)
+    subject = str(parsed(replace(accepted, facts=facts).render(language="en"))["Subject"])
+    assert subject == f"Receipt: accepted: {title.strip()}"
+
+
 def test_an_address_with_chinese_letters_stays_seven_bit(maker: Maker) -> None:
     statements = accepted_statements(["水务"])
     octets = maker.make(statements).render()

@@ -117,7 +117,6 @@ def test_bodies_are_decoded_leniently() -> None:
 def test_the_label_of_a_body_may_be_wrong() -> None:
     assert charset_text(TITLE.encode("gbk"), "us-ascii") == TITLE
     assert charset_text(TITLE.encode("gbk"), "utf-8") == TITLE
-    assert charset_text(TITLE.encode(), "gb2312").startswith("关于") or True
     assert charset_text(TITLE.encode(), "") == TITLE
     broken = TITLE.encode() * 5 + b"\xff" + TITLE.encode() * 5
     assert charset_text(broken, "utf-8") == TITLE * 5 + "\ufffd" + TITLE * 5

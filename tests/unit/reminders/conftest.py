@@ -23,6 +23,9 @@ from gateway.store.database import Database
 from gateway.store.schema import metadata
 from gateway.templating import Templates
 
+# Against the real smsd where it is installed; a machine without it has nothing to test there.
+collect_ignore = [] if Path("/usr/sbin/smsd").exists() else ["test_smsd.py"]
+
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)  # 12:00 in the office
 
 WATER, FINANCE, MUTE, ROOM = 1, 2, 3, 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +33,7 @@ from gateway.store.database import Database
 
 from .conftest import FINANCE, MUTE, NOON, ROOM, WATER, Make
 
-
-class Crash(BaseException):
-    """The process dies here; what it had not committed is gone."""
+Arrive = Callable[..., None]
 
 
 @dataclass
@@ -82,7 +81,7 @@ def desk(database: Database, ladder: Ladder, fake: FakeNotifier) -> Desk:
 
 
 @pytest.fixture
-def arrive(database: Database, ladder: Ladder, directory: Directory, delivered: Make) -> Make:
+def arrive(database: Database, ladder: Ladder, directory: Directory, delivered: Make) -> Arrive:
     def arrive(*unit_ids: int) -> None:
         deliveries = [delivered(n, unit) for n, unit in enumerate(unit_ids, 1)]
         database.write_now(lambda c: ladder.delivered(c, deliveries, directory, NOON))
@@ -91,7 +90,7 @@ def arrive(database: Database, ladder: Ladder, directory: Directory, delivered: 
 
 
 async def test_each_due_reminder_is_handed_over_and_becomes_evidence(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER, FINANCE)
     assert await desk.worker.work() == 2
@@ -118,7 +117,7 @@ async def test_what_is_not_due_waits(
 
 
 async def test_a_document_signed_for_gets_no_reminder(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     desk.sign(1)
@@ -127,7 +126,7 @@ async def test_a_document_signed_for_gets_no_reminder(
 
 
 async def test_a_sign_for_between_lease_and_hand_over_stops_it(
-    desk: Desk, fake: FakeNotifier, arrive: Make, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, fake: FakeNotifier, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(WATER)
     real = book.state_of
@@ -146,7 +145,7 @@ async def test_a_sign_for_between_lease_and_hand_over_stops_it(
 
 @pytest.mark.parametrize("carrier_has_it", [True, False])
 async def test_a_crash_then_a_sign_for_then_a_restart_tells_the_truth(
-    desk: Desk, fake: FakeNotifier, arrive: Make, carrier_has_it: bool
+    desk: Desk, fake: FakeNotifier, arrive: Arrive, carrier_has_it: bool
 ) -> None:
     arrive(WATER)
     desk.database.write_now(lambda c: book.lease(c, NOON, seconds=10, limit=9))  # then: kill -9
@@ -163,7 +162,7 @@ async def test_a_crash_then_a_sign_for_then_a_restart_tells_the_truth(
 
 
 async def test_a_crash_between_hand_over_and_commit_sends_nothing_twice(
-    database: Database, ladder: Ladder, arrive: Make, tmp_path: Path
+    database: Database, ladder: Ladder, arrive: Arrive, tmp_path: Path
 ) -> None:
     prepare(tmp_path / "sms")
     first = Desk(database, SpoolNotifier(tmp_path / "sms"), FakeClock(NOON), ladder)
@@ -191,7 +190,7 @@ async def test_a_crash_between_hand_over_and_commit_sends_nothing_twice(
 
 
 async def test_two_workers_share_the_work(
-    desk: Desk, fake: FakeNotifier, arrive: Make, database: Database, ladder: Ladder
+    desk: Desk, fake: FakeNotifier, arrive: Arrive, database: Database, ladder: Ladder
 ) -> None:
     arrive(*[WATER] * 100)
     other = Desk(database, fake, desk.clock, ladder)
@@ -202,7 +201,7 @@ async def test_two_workers_share_the_work(
 
 
 async def test_a_carrier_that_fails_is_tried_again_later_and_later(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     fake.errors = [CannotHandOver("busy"), RuntimeError("a fault in a driver")]
@@ -220,7 +219,7 @@ async def test_a_carrier_that_fails_is_tried_again_later_and_later(
 
 
 async def test_after_the_last_try_the_failure_is_evidence(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     fake.errors = [CannotHandOver("busy", cause="secret path") for _ in range(3)]
@@ -234,7 +233,7 @@ async def test_after_the_last_try_the_failure_is_evidence(
 
 
 async def test_a_last_try_that_arrived_after_all_is_not_called_failed(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     (one,) = desk.reminders()
@@ -249,7 +248,7 @@ async def test_a_last_try_that_arrived_after_all_is_not_called_failed(
 
 
 async def test_a_slow_carrier_is_not_waited_for(
-    desk: Desk, fake: FakeNotifier, arrive: Make, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, fake: FakeNotifier, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(_one: Reminder) -> HandedOver:
         await asyncio.Event().wait()
@@ -264,7 +263,7 @@ async def test_a_slow_carrier_is_not_waited_for(
 
 
 async def test_what_was_tried_once_is_asked_for_before_it_is_cancelled(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     (one,) = desk.reminders()
@@ -277,7 +276,7 @@ async def test_what_was_tried_once_is_asked_for_before_it_is_cancelled(
 
 
 async def test_a_number_that_the_carrier_refuses_fails_at_once(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     fake.errors = [NeverDeliverable("no such number")]
@@ -287,7 +286,7 @@ async def test_a_number_that_the_carrier_refuses_fails_at_once(
 
 
 async def test_a_unit_that_nobody_can_be_told_in_is_evidence_too(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(MUTE)
     await desk.worker.work()
@@ -299,7 +298,7 @@ async def test_a_unit_that_nobody_can_be_told_in_is_evidence_too(
 
 
 async def test_reports_are_kept_once_and_failures_become_evidence(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER, FINANCE)
     await desk.worker.work()
@@ -320,7 +319,7 @@ async def test_reports_are_kept_once_and_failures_become_evidence(
 
 
 async def test_evidence_and_state_are_one_transaction(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     desk.fault = RuntimeError("the notary cannot")
@@ -335,7 +334,7 @@ async def test_evidence_and_state_are_one_transaction(
 
 
 async def test_the_loop_survives_errors_and_wakes_at_once(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     desk.fault = RuntimeError("the notary cannot")
@@ -356,7 +355,7 @@ async def test_the_loop_survives_errors_and_wakes_at_once(
 
 
 async def test_a_carrier_that_falls_silent_shows_on_the_health_page(
-    desk: Desk, fake: FakeNotifier, arrive: Make
+    desk: Desk, fake: FakeNotifier, arrive: Arrive
 ) -> None:
     arrive(WATER)
     await desk.worker.work()
@@ -368,7 +367,7 @@ async def test_a_carrier_that_falls_silent_shows_on_the_health_page(
 
 
 async def test_the_log_driver_tells_neither_text_nor_number(
-    database: Database, ladder: Ladder, arrive: Make, capsys: pytest.CaptureFixture[str]
+    database: Database, ladder: Ladder, arrive: Arrive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrive(WATER)
     desk = Desk(database, LogNotifier(), FakeClock(NOON), ladder)

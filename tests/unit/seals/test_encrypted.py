@@ -158,7 +158,11 @@ def test_a_changed_ciphertext_is_not_opened(hall, opener):
 
 
 def test_garbage_in_an_encrypted_message_is_a_finding(judged, opener):
-    for octets in (b"", b"garbage", b"-----BEGIN PGP MESSAGE-----\n\n!!!!\n-----END PGP MESSAGE-----"):
+    for octets in (
+        b"",
+        b"garbage",
+        b"-----BEGIN PGP MESSAGE-----\n\n!!!!\n-----END PGP MESSAGE-----",
+    ):
         result = judged(wrap(octets), opener=opener)
         assert result.finding.state is SealState.CANNOT_CHECK
         assert result.opening is Opening.NOT_CHECKED

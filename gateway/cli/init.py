@@ -1,0 +1,127 @@
+"""`yizhan init`: make a real office, step by step."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.errors import CommandError
+
+app = typer.Typer(help="Make a new office, step by step.")
+
+
+@app.command()
+def init(
+    folder: Annotated[
+        Path, typer.Option("--folder", help="Folder for yizhan.toml and the certificate.")
+    ] = Path("/etc/yizhan"),
+    state: Annotated[
+        Path, typer.Option("--state", help="State directory; it must belong to the daemon's user.")
+    ] = Path("/var/lib/yizhan"),
+    domain: Annotated[str, typer.Option(help="Mail domain, e.g. heping.test.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the office in Chinese.")] = "",
+    name_en: Annotated[str, typer.Option("--name-en", help="Name in English.")] = "",
+    address: Annotated[str, typer.Option(help="IP address on which clients connect.")] = "",
+    operator: Annotated[str, typer.Option(help="Login of the first operator.")] = "",
+    unit: Annotated[str, typer.Option(help="Code of the operator's unit, e.g. office.")] = "",
+    unit_name: Annotated[str, typer.Option("--unit-name", help="Chinese name of that unit.")] = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Ask nothing; what is missing is an error.")
+    ] = False,
+) -> None:
+    """Make a new office: configuration, certificate, database, keys and the first operator.
+
+    Nothing that exists is overwritten. Questions are asked for what no option gives.
+
+    Example: sudo -u yizhan yizhan init --folder /etc/yizhan --state /var/lib/yizhan
+    """
+    from gateway.domain.clock import SystemClock
+    from gateway.founding import Plan, found
+
+    def ask(question: str, given: str, default: str = "") -> str:
+        if given:
+            return given
+        if yes:
+            if default:
+                return default
+            raise CommandError(f"{question}: give it as an option, see `yizhan init --help`")
+        answer: str = typer.prompt(question, default=default or None)
+        return answer.strip()
+
+    for taken in (folder / "yizhan.toml", state / "identity"):
+        if taken.exists():
+            raise CommandError(f"{taken}: there is an office here already; nothing was changed")
+    plan = Plan(
+        folder=folder.absolute(),
+        state=state.absolute(),
+        domain=ask("Mail domain of the office", domain).lower(),
+        name=ask("Name of the office in Chinese", name),
+        name_en=ask("Name of the office in English", name_en, "Post Office"),
+        address=ask("IP address on which clients connect", address, "127.0.0.1"),
+        security_officer="",
+    )
+    unit = ask("Code of the operator's unit", unit, "office")
+    unit_name = ask("Chinese name of that unit", unit_name)
+    operator = ask("Login of the first operator", operator, "operator")
+    now = SystemClock().now()
+    path = found(plan, now, _say)
+    password = _first_people(path, unit, unit_name, operator, now)
+    print(
+        f"\nThe office is ready.\n"
+        f"  configuration  {path}\n"
+        f"  first login    {operator}, password {password} (shown once)\n\n"
+        f"Next:\n"
+        f"  yizhan check --config {path}\n"
+        f"  yizhan directory import units.csv --config {path}\n"
+        f"  yizhan serve --config {path}"
+    )
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"yizhan: {sentence}\n")
+
+
+def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any) -> str:
+    import secrets
+
+    from gateway import config as configuration
+    from gateway.directory import edit
+    from gateway.directory.model import AccountKind, Level, Role, UnitClass
+    from gateway.directory.passwords import hash_password
+    from gateway.store.database import Database
+
+    config = configuration.load(path)
+    password = secrets.token_urlsafe(12)
+    hashed = hash_password(password)
+
+    def fill(connection: Any) -> None:
+        edit.add_unit(
+            connection,
+            code=unit,
+            name=unit_name,
+            name_en="",
+            level=Level.DISTRICT,
+            unit_class=UnitClass.ORGAN,
+            actor="init",
+            now=now,
+        )
+        edit.add_account(
+            connection,
+            login=operator,
+            name=operator,
+            kind=AccountKind.PERSONAL,
+            units={unit: (Role.OPERATOR, Role.CLERK)},
+            password_hash=hashed,
+            actor="init",
+            now=now,
+        )
+
+    database = Database(config.state.database_url, readers=1)
+    try:
+        database.write_now(fill)
+    finally:
+        database.stop()
+    return password

@@ -1,0 +1,250 @@
+"""A real post office for tests: the demo office in a folder, its daemon as a process, its clients.
+
+Making 44 units with passwords and seals takes some seconds, so each test process makes one and
+copies it; the copy gets ports of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 30.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago, on loopback."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def make_template(folder: Path) -> Path:
+    """The demo office from which the others are copied; returns its folder."""
+    from gateway.demo import office
+
+    office.make(folder, datetime.now(UTC), lambda _sentence: None)
+    return folder
+
+
+def copy_office(template: Path, folder: Path, *, changes: dict[str, str] | None = None) -> Office:
+    """A fresh office: same people and keys, no documents, ports of its own.
+
+    `changes` replaces texts in the configuration file.
+    """
+    shutil.copytree(template, folder)
+    ports = free_ports(3)
+    path = folder / "yizhan.toml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in zip((2587, 2465, 2580), ports, strict=True):
+        text = text.replace(f"port = {old}", f"port = {new}")
+    for old, new in (changes or {}).items():
+        assert old in text, f"{old!r} is not in the configuration"
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return Office(folder, *ports)
+
+
+@dataclass
+class Office:
+    """One office on disk, and its daemon while it runs."""
+
+    folder: Path
+    submission_port: int
+    submissions_port: int
+    console_port: int
+    process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "yizhan.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "daemon.log").read_text(encoding="utf-8")
+
+    @cached_property
+    def accounts(self) -> dict[str, dict[str, str]]:
+        text = (self.folder / "accounts.toml").read_text(encoding="utf-8")
+        return dict(tomllib.loads(text)["accounts"])
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.folder / "tls.crt"))
+
+    def start(self, **environment: str) -> None:
+        """Start the daemon and wait until its doors are open."""
+        with (self.folder / "daemon.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-m", "gateway.cli.main", "serve",
+                 "--config", str(self.config)],
+                cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env={**os.environ, **self.environment, **environment},
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the daemon ended at once:\n{self.log}")
+            try:
+                if httpx.get(self.url("/health"), timeout=2).status_code == 200:
+                    with socket.create_connection(("127.0.0.1", self.submissions_port), 1):
+                        return
+            except (httpx.HTTPError, OSError):
+                time.sleep(0.05)
+        raise AssertionError(f"the daemon was not ready in time:\n{self.log}")
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.console_port}{path}"
+
+    def kill(self) -> None:
+        """`kill -9`, by its own pid."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+        self.process = None
+
+    def wait_until_dead(self, seconds: float = 20) -> int:
+        """Wait until the daemon has died by itself; its status."""
+        assert self.process is not None
+        status = self.process.wait(seconds)
+        self.process = None
+        return status
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(30)
+        self.process = None
+        return status
+
+    @contextmanager
+    def running(self, **environment: str) -> Iterator[Office]:
+        """The daemon while the block runs."""
+        self.start(**environment)
+        try:
+            yield self
+        finally:
+            if self.process is not None:
+                self.stop()
+
+    def run(self, *words: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """One `yizhan` command."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli.main", *words, "--config", str(self.config)],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(f"{words}: status {done.returncode}: {done.stderr}")
+        return done
+
+    def json(self, *words: str) -> Any:
+        """What a command prints with --json."""
+        return json.loads(self.run(*words, "--json").stdout)
+
+    @contextmanager
+    def client(self, login: str) -> Iterator[smtplib.SMTP]:
+        """A logged-in SMTP client over STARTTLS."""
+        with smtplib.SMTP("127.0.0.1", self.submission_port, timeout=60) as client:
+            client.starttls(context=self.trust)
+            client.login(login, self.accounts[login]["password"])
+            yield client
+
+    def send(
+        self, login: str, octets: bytes, *recipients: str, mail: list[str] | None = None,
+        rcpt: list[str] | None = None,
+    ) -> tuple[int, str]:
+        """Submit the exact octets; the reply to DATA. Recipients are local parts or addresses."""
+        with self.client(login) as client:
+            code, text = client.mail(self.accounts[login]["address"], mail or [])
+            assert code == 250, text
+            for recipient in recipients:
+                address = recipient if "@" in recipient else f"{recipient}@heping.test"
+                code, text = client.rcpt(address, rcpt or [])
+                assert code == 250, text
+            code, text = client.docmd("DATA")
+            assert code == 354, text
+            stuffed = octets.replace(b"\r\n.", b"\r\n..")
+            if stuffed.startswith(b"."):
+                stuffed = b"." + stuffed
+            ending = b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n"
+            client.send(stuffed + ending)
+            code, text = client.getreply()
+            return code, text.decode("utf-8", "surrogateescape")
+
+    def accept(self, login: str, octets: bytes, *recipients: str, **options: Any) -> str:
+        """Submit what must be accepted; the document's id."""
+        code, text = self.send(login, octets, *recipients, **options)
+        assert code == 250, (code, text)
+        return text.split()[1]
+
+    def document(self, document_id: str) -> Any:
+        return self.json("document", "show", document_id)
+
+    def settled(self, document_id: str, seconds: float = 20) -> Any:
+        """The document once its outbox is empty of receipts and its reminders have gone out."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.document(document_id)
+            busy = [r for r in found["reminders"] if r["state"] in ("queued", "handing-over")]
+            if not busy and not self.outbox(document_id):
+                return found
+            assert time.monotonic() < deadline, f"not settled: {busy} {self.outbox(document_id)}"
+            time.sleep(0.1)
+
+    def outbox(self, document_id: str) -> list[str]:
+        """Kinds of work that are due for the document."""
+        return self.sql(
+            "SELECT kind FROM outbox WHERE document_id = ? AND kind != 'summary'", document_id
+        )
+
+    def sql(self, query: str, *values: Any) -> list[Any]:
+        """First column of a query on the office's own SQLite file."""
+        import sqlite3
+
+        with sqlite3.connect(self.folder / "state" / "yizhan.db") as connection:
+            rows = [row[0] for row in connection.execute(query, values)]
+        connection.close()
+        return rows
+
+    def mailbox(self, owner: str) -> dict[str, list[bytes]]:
+        """Every message of a mailbox by folder, as a reader would get it."""
+        target = self.folder / f"export-{time.monotonic_ns()}"
+        self.run("mailbox", "export", owner, "--maildir", str(target))
+        return read_maildir(target)
+
+
+def read_maildir(folder: Path) -> dict[str, list[bytes]]:
+    """The messages of a Maildir++ tree by folder name; INBOX is the tree itself."""
+    from mailboxes.maildir import decode_name
+
+    found: dict[str, list[bytes]] = {}
+    places = {"INBOX": folder} | {
+        decode_name(path.name[1:]): path for path in folder.glob(".*") if path.is_dir()
+    }
+    for name, place in places.items():
+        files = sorted([*(place / "cur").glob("*"), *(place / "new").glob("*")])
+        found[name] = [file.read_bytes() for file in files]
+    return found

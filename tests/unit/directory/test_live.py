@@ -1,0 +1,55 @@
+"""The daemon sees a command's change at the next login, and reads no more than it must."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import event
+
+from gateway.directory.edit import change_unit
+from gateway.directory.live import LiveDirectory
+from gateway.store.database import Database
+
+from .conftest import BY, DOMAIN, write
+
+
+async def test_a_change_by_another_process_is_seen_at_once(office: Database) -> None:
+    live = LiveDirectory(office, DOMAIN)
+    first = await live.current()
+    assert await live.current() is first
+    other = Database(str(office.engine.url), readers=1)
+    other.write_now(lambda conn: change_unit(conn, "water", name="水务管理局", **BY))
+    other.stop()
+    assert live.now() is first
+    second = await live.current()
+    water = second.unit("water")
+    assert water and water.name == "水务管理局"
+    assert live.now() is second
+    assert first.unit("water") != water
+
+
+async def test_an_unchanged_directory_costs_one_row(office: Database) -> None:
+    live = LiveDirectory(office, DOMAIN)
+    await live.current()
+    statements: list[str] = []
+    event.listen(
+        office.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
+    )
+    await live.current()
+    assert [text for text in statements if text.startswith("SELECT")] == [
+        "SELECT directory_version.version \nFROM directory_version"
+    ]
+
+
+async def test_many_who_ask_at_once_after_a_change_get_the_same_new_picture(
+    office: Database,
+) -> None:
+    live = LiveDirectory(office, DOMAIN)
+    await live.current()
+    write(office, change_unit, "water", name="水务管理局")
+    pictures = await asyncio.gather(*(live.current() for _ in range(20)))
+    assert len({id(picture) for picture in pictures}) == 1
+
+
+async def test_the_first_picture_needs_no_loop(office: Database) -> None:
+    assert LiveDirectory(office, DOMAIN).now().unit("water")

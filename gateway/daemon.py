@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -127,6 +128,7 @@ class PostOffice:
             name_en=config.office.name_en,
             style=config.receipts.style,
             security_officer=config.office.security_officer,
+            warn=lambda language, code: self.judges.policy.sentences.warning(language, code),
         )
         self.outbox = OutboxWorker(
             database,
@@ -168,7 +170,9 @@ class PostOffice:
             for listener in config.submission.listeners
         ]
         self.health = Health()
-        self.console = Console(config.console, self.health, self.metrics)
+        self.console = Console(
+            config.console, self.health, self.metrics, name=config.office.name
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     def wake(self) -> None:
@@ -237,8 +241,12 @@ class PostOffice:
             ("yizhan_database_units_total", lambda: self.database.units),
             ("yizhan_database_waiting", lambda: self.database.waiting),
             ("yizhan_database_failed", lambda: float(bool(self.database.failed))),
+            ("yizhan_free_octets", self._free_octets),
         ):
             self.metrics.watch(name, read)
+
+    def _free_octets(self) -> float:
+        return shutil.disk_usage(self.config.state.directory).free
 
     async def _database_health(self) -> str:
         return self.database.failed and f"no mail is taken: the database: {self.database.failed}"

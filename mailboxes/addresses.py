@@ -14,6 +14,9 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 
 
+_Word = tuple[str, bool, bool]  # text, whether it was quoted, white space in front of it
+
+
 @dataclass(frozen=True, slots=True)
 class RawAddress:
     """One address as written; encoded words are not decoded. A group is a start and an end."""
@@ -33,9 +36,9 @@ class _Reader:
         self.clear()
 
     def clear(self) -> None:
-        self.words: list[tuple[str, bool, bool]] = []  # text, quoted, white space before it
+        self.words: list[_Word] = []
         self.comment = ""
-        self.angle: list[tuple[str, bool, bool]] | None = None
+        self.angle: list[_Word] | None = None
         self.route = ""
 
     def read(self) -> list[RawAddress]:
@@ -104,13 +107,16 @@ class _Reader:
         return len(self.text)
 
     def _finish(self) -> None:
-        if self.angle is not None:
-            mailbox, host = _split(self.angle)
-            name = _phrase(self.words) or self.comment
-            self.found.append(RawAddress(name, self.route, mailbox, host))
-        elif self.words:
-            mailbox, host = _split(self.words)
-            self.found.append(RawAddress(self.comment.strip(), "", mailbox, host))
+        words = self.words if self.angle is None else self.angle
+        name = self.comment.strip() if self.angle is None else _phrase(self.words) or self.comment
+        runs = _runs(words)
+        specs = [run for run in runs if any("@" in text and not quoted for text, quoted, _ in run)]
+        if self.angle is None and specs and runs.index(specs[0]):
+            name = name or _phrase([word for run in runs[: runs.index(specs[0])] for word in run])
+        if specs:
+            self.found += [RawAddress(name, self.route, *_split(run)) for run in specs]
+        elif words or self.angle is not None:
+            self.found.append(RawAddress(name, self.route, _phrase(words), ""))
         self.clear()
 
 
@@ -119,11 +125,26 @@ def take_apart(text: str) -> list[RawAddress]:
     return _Reader(text).read()
 
 
-def _phrase(words: list[tuple[str, bool, bool]]) -> str:
+def _phrase(words: list[_Word]) -> str:
     return "".join((" " if spaced else "") + text for text, _, spaced in words).strip()
 
 
-def _split(words: list[tuple[str, bool, bool]]) -> tuple[str, str]:
+def _runs(words: list[_Word]) -> list[list[_Word]]:
+    """Words that belong together: white space parts them, but not around an @ or a dot.
+
+    A forgotten comma between two addresses must not make one of them.
+    """
+    runs: list[list[_Word]] = []
+    for word in words:
+        text, _, spaced = word
+        if runs and (not spaced or text[:1] in "@." or runs[-1][-1][0][-1:] in "@."):
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
+
+
+def _split(words: list[_Word]) -> tuple[str, str]:
     """Local part and domain, at the last @ outside quotes."""
     for index in range(len(words) - 1, -1, -1):
         text, quoted, _ = words[index]

@@ -14,8 +14,10 @@ from mailboxes.structure import Part
 
 Value = str | int | None | list["Value"]
 
-# What other servers write for an address without a domain; NIL would mean a group.
+# What other servers write where an address lacks one; NIL would mean a group.
+MISSING_MAILBOX = "MISSING_MAILBOX"
 MISSING_DOMAIN = "MISSING_DOMAIN"
+_ENCODINGS = ("7bit", "8bit", "binary", "base64", "quoted-printable", "uuencode")
 _EMPTY_BODY: list[Value] = [
     "text", "plain", ["charset", "us-ascii"], None, None, "7bit", 0, 0, None, None, None, None,
 ]  # fmt: skip
@@ -66,7 +68,7 @@ def bodystructure(part: Part) -> list[Value]:
         _pairs(parameters),
         part.content_id or None,
         part.description or None,
-        part.encoding,
+        part.encoding if part.encoding.startswith(("x-", *_ENCODINGS)) else "7bit",
         part.body_end - part.body_start,
     ]
     if part.media_type == "message/rfc822":
@@ -133,6 +135,9 @@ def _addresses(fields: dict[str, bytes], name: str) -> list[Value] | None:
         elif entry.group == "start":
             found.append([None, None, octets(entry.mailbox) or "", None])
         elif entry.mailbox or entry.host or entry.name:
-            mailbox, host = octets(entry.mailbox) or "", octets(entry.host) or MISSING_DOMAIN
+            mailbox, host = (
+                octets(entry.mailbox) or MISSING_MAILBOX,
+                octets(entry.host) or MISSING_DOMAIN,
+            )
             found.append([octets(entry.name), octets(entry.route), mailbox, host])
     return found or None

@@ -9,7 +9,8 @@ and raises on mail that exists.
 
 Faults: bad-header (a line that is no field), no-header-end (no empty line), header-too-long,
 too-many-fields, bad-content-type, no-boundary (a multipart without a usable boundary or without
-parts: it is a leaf), no-end-boundary, too-deep, too-many-parts, encoded-message (an embedded
+parts: it is a leaf), no-end-boundary, similar-boundary (a line goes on behind what would be a
+boundary; a few programs take it for one), too-deep, too-many-parts, encoded-message (an embedded
 message under base64 or quoted-printable, which RFC 2046 forbids: it is not looked into),
 encoded-multipart (the same for a multipart, whose parts are still found).
 """
@@ -34,11 +35,12 @@ _MAX_CANDIDATES = 50_000  # lines that begin like a boundary
 _FIELD = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+")
 _JUNK = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _LINE_END = re.compile(rb"\r?\n")
-_BOUNDARY_TAIL = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
+# What follows white space in a boundary's line is not looked at (RFC 2046, 5.1.1).
+_BOUNDARY_TAIL = re.compile(rb"(--)?+(?:[ \t][^\n]*+)?+(?:\r?\n|\r?\Z)")
 _MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 _TOKEN = re.compile(r"[^\s;()\"]+")
 _MESSAGES = ("message/rfc822", "message/global")
-_IDENTITY = ("7bit", "8bit", "binary")
+_ENCODED = ("base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue", "uue")
 
 
 def scan(octets: bytes | memoryview) -> Part:
@@ -94,17 +96,23 @@ class _Scan:
         number = leaf
         children: tuple[Part, ...] = ()
         if media_type.startswith("multipart/"):
-            if encoding_name not in _IDENTITY:
+            if encoding_name in _ENCODED:
                 faults.append("encoded-multipart")
             kind = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
             boundary = _boundary(parameters)
             children = self._multipart(body, branch, boundary, faults, depth=depth, default=kind)
+            trimmed = boundary.rstrip(b" \t")
+            if not children and trimmed != boundary:
+                faults.remove("no-boundary")
+                children = self._multipart(body, branch, trimmed, faults, depth=depth, default=kind)
             if children:
                 number = branch
-        elif media_type in _MESSAGES and encoding_name not in _IDENTITY:
+        elif media_type in _MESSAGES and encoding_name in _ENCODED:
             faults.append("encoded-message")
         elif media_type in _MESSAGES:
             children = self._embedded(body, leaf, faults, depth=depth)
+            # The line end in front of a boundary may be the empty line of the embedded header.
+            body = body._replace(end=max([body.end, *(child.body_end for child in children)]))
         return Part(
             number=number,
             media_type=media_type,
@@ -210,6 +218,7 @@ class _Scan:
             self._candidates -= 1
             tail = _BOUNDARY_TAIL.match(data, found + len(sought), end)
             if tail is None:
+                faults.append("similar-boundary")
                 position = found + len(sought)
                 continue
             if part_start >= 0:
@@ -231,8 +240,7 @@ class _Scan:
             faults.append("too-deep" if depth >= MAX_DEPTH else "too-many-parts")
             return ()
         self._parts -= 1
-        span = _Span(body.start, body.end, body.end)
-        return (self.entity(span, number, f"{number}.1", depth=depth + 1),)
+        return (self.entity(body, number, f"{number}.1", depth=depth + 1),)
 
 
 def _content_type(value: bytes | None, default: str, faults: list[str]) -> tuple[str, Parameters]:
@@ -248,5 +256,5 @@ def _content_type(value: bytes | None, default: str, faults: list[str]) -> tuple
 def _boundary(parameters: Parameters) -> bytes:
     for name, value in parameters:
         if name == "boundary":
-            return wire_octets(value).rstrip(b" \t\r\n")
-    return parameter(parameters, "boundary").encode("utf-8", "replace").rstrip(b" \t")
+            return wire_octets(value)
+    return parameter(parameters, "boundary").encode("utf-8", "replace")

@@ -120,6 +120,7 @@ def export(
 def describe(office: Any, document: str) -> dict[str, Any]:
     """Everything about one document, its reminders too. Raises CommandError if it is unknown."""
     from gateway.directory.snapshot import load
+    from gateway.domain.clock import rfc3339
     from gateway.exchange.documents import show_document
     from gateway.reminders import book
 
@@ -129,7 +130,21 @@ def describe(office: Any, document: str) -> dict[str, Any]:
         if found is None:
             raise CommandError(f"there is no document {document}; see `yizhan document list`")
         found["reminders"] = [
-            book.describe(reminder) for reminder in book.of_document(connection, document)
+            {
+                "id": one.id,
+                "delivery": one.delivery_id,
+                "name": one.name,
+                "number": one.number,
+                "language": one.language,
+                "step": one.step,
+                "state": one.state.value,
+                "due": rfc3339(one.due_at),
+                "handed_over": None if one.handed_over_at is None else rfc3339(one.handed_over_at),
+                "notifier": one.notifier,
+                "attempts": one.attempts,
+                "error": one.last_error,
+            }
+            for one in book.of_document(connection, document)
         ]
         return found
 

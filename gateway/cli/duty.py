@@ -24,6 +24,7 @@ LANGUAGE = typer.Option("--language", help="zh-CN or en; '': as the unit.")
 @app.command()
 def add(
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="Code of the unit.")],
+    *,
     name: Annotated[str, NAME],
     post: Annotated[Post, POST] = Post.CLERK,
     mobile: Annotated[str, MOBILE] = "",
@@ -59,6 +60,7 @@ def add(
 @app.command()
 def change(
     entry: Id,
+    *,
     name: Annotated[str | None, NAME] = None,
     post: Annotated[Post | None, POST] = None,
     mobile: Annotated[str | None, MOBILE] = None,

@@ -55,6 +55,7 @@ def add(
 @app.command()
 def change(
     name: Name,
+    *,
     title: Annotated[str | None, TITLE] = None,
     member: Annotated[list[str] | None, MEMBER] = None,
     sender: Annotated[list[str] | None, SENDER] = None,

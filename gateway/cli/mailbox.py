@@ -28,14 +28,12 @@ OwnerArgument = Annotated[
 def _mailboxes(config: Path | None) -> Iterator[tuple[MailboxStore, Connection]]:
     """The mailboxes of an office and one consistent snapshot of its database."""
     from gateway.errors import CommandError, StoreUnavailable
+    from gateway.exchange.mailroom import open_mailboxes
     from gateway.store.blobs import FileBlobs
-    from gateway.store.schema import metadata
     from mailboxes.errors import NoSuchFolder
-    from mailboxes.store import MailboxStore
-    from mailboxes.tables import make_tables
 
     with opened(config) as office:
-        store = MailboxStore(make_tables(metadata), FileBlobs(office.config.state.blobs).open)
+        store = open_mailboxes(FileBlobs(office.config.state.blobs))
         try:
             with office.database.engine.connect() as connection, connection.begin():
                 yield store, connection

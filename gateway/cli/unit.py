@@ -11,7 +11,6 @@ from gateway.directory.model import Level, UnitClass
 from gateway.domain.document import MessageClass
 
 if TYPE_CHECKING:
-    from gateway.directory.edit import UnitChanges
     from gateway.directory.model import Unit
     from gateway.directory.snapshot import Directory
 
@@ -38,6 +37,7 @@ Names = Annotated[str, typer.Argument(metavar="NAME", help="The desk's name, suc
 @app.command()
 def add(
     code: Code,
+    *,
     name: Annotated[str, NAME],
     name_en: Annotated[str, NAME_EN] = "",
     level: Annotated[Level, LEVEL] = Level.DISTRICT,
@@ -81,6 +81,7 @@ def add(
 @app.command()
 def change(
     code: Code,
+    *,
     name: Annotated[str | None, NAME] = None,
     name_en: Annotated[str | None, NAME_EN] = None,
     level: Annotated[Level | None, LEVEL] = None,
@@ -208,25 +209,26 @@ def show(code: Code, as_json: JsonOption = False, config: ConfigOption = None) -
 
     Example: yizhan unit show water
     """
-    from gateway.directory.edit import find_unit, past_names
+    from gateway.directory.edit import past_names
     from gateway.domain.clock import moment, rfc3339
+    from gateway.errors import CommandError
 
     with opened(config) as office:
-        unit_id = office.database.read_now(lambda conn: find_unit(conn, code))
         directory = snapshot(office)
-        unit = directory.unit_by_id(unit_id)
-        assert unit is not None  # noqa: S101  # found just now; ids are never given up
+        unit = directory.unit(code)
+        if unit is None:
+            raise CommandError(f"there is no unit {code!r}; `yizhan unit list` shows all")
         facts = unit_facts(directory, unit)
-        facts["accounts"] = [a.login for a in directory.accounts() if a.roles_in(unit_id)]
-        facts["groups"] = [g.name for g in directory.groups() if unit_id in g.members]
+        facts["accounts"] = [a.login for a in directory.accounts() if a.roles_in(unit.id)]
+        facts["groups"] = [g.name for g in directory.groups() if unit.id in g.members]
         facts["duty"] = [
             f"{person.post}: {person.name} {person.mobile} {person.landline}".rstrip()
-            for person in directory.duty(unit_id)
+            for person in directory.duty(unit.id)
         ]
         facts["past_names"] = [
             {"name": name, "name_en": name_en, "until": rfc3339(moment(until))}
             for name, name_en, until in office.database.read_now(
-                lambda conn: past_names(conn, unit_id)
+                lambda conn: past_names(conn, unit.id)
             )
         ]
         emit(facts, as_json, lambda: table("", ("", unit.name), as_lines(facts)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.directory.live import LiveDirectory
@@ -32,6 +33,7 @@ class Bureau:
     name_en: str
     style: str  # of receipts, where nobody chose
     security_officer: str  # login; empty: the operators
+    warn: Callable[[str, str], str]  # language, code of a warning -> its sentence
 
     def office(self, language: str) -> str:
         """The office's name in that language."""

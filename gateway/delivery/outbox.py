@@ -3,7 +3,7 @@
 A piece is leased, its handler prepares (slow work: rendering, signing) and returns a unit of work,
 and that unit runs in the same transaction that removes the row. A crash at any point leaves either
 the row or the finished result, never both and never neither. A piece that fails waits longer each
-time and stays visible (`yizhan_outbox_waiting`); none is ever dropped.
+time and stays visible on the health page; none is ever dropped.
 """
 
 from __future__ import annotations

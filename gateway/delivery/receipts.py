@@ -125,7 +125,9 @@ class Receipts:
                 for r in matter.recipients
                 if r.address in named
             ),
-            warnings=() if matter.refused else tuple(json.loads(row.warnings)),
+            warnings=()
+            if matter.refused
+            else tuple(bureau.warn(language, code) for code in json.loads(row.warnings)),
             sentence=_sentence(row, language) if matter.refused else "",
         )
         return render_receipt(

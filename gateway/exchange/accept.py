@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select
 from gateway.directory.model import Account, OwnerKind, Unit
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import milliseconds
-from gateway.domain.document import DeliveryState, DocumentState, Opening
+from gateway.domain.document import DeliveryState, DocumentState, Opening, SealState
 from gateway.domain.event import Event, Reason
 from gateway.domain.submission import Accepted, Submission
 from gateway.evidence.record import Actor, ContentDigest, ContentPart, Statement
@@ -28,6 +28,7 @@ from gateway.exchange.recipients import Addressee, fingerprint
 from gateway.exchange.tables import deliveries, document_texts, documents, envelope_recipients
 from gateway.policy.inspection import Inspection
 from gateway.policy.verdict import Verdict
+from gateway.seals import custody
 from mailboxes.content import Content
 
 RESEND_DAYS = 7
@@ -192,6 +193,8 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
                 for n, t in enumerate(inspection.texts)
             ],
         )
+    if inspection.seal.state in (SealState.VALID, SealState.PARTLY):
+        custody.log_use(connection, case.document_id, inspection.seal.fingerprint, now=case.now)
     sender = case.directory.owner_of(submission.sender)
     if sender is not None:
         folder = cabinet.sent(means.mailboxes, connection, sender, case.now)
@@ -304,6 +307,8 @@ def _statement(
 ) -> Statement:
     submission, inspection = case.submission, case.inspection
     plain = inspection.opening is Opening.PLAIN
+    # The parts stand once, in the acceptance: a thousand consignments need only the whole digest.
+    with_parts = plain and event is Event.SUBMISSION_ACCEPTANCE
     parts = tuple(
         ContentPart(p.part, p.media_type, p.size, p.sha256) for p in inspection.parts
     )
@@ -315,7 +320,7 @@ def _statement(
         sender=str(submission.sender),
         submission_time=submission.received_at,
         content=ContentDigest(
-            submission.content.sha256.hex(), submission.content.size, parts if plain else ()
+            submission.content.sha256.hex(), submission.content.size, parts if with_parts else ()
         ),
         number=inspection.metadata.number if plain else "",
         message_id=inspection.message_id,

@@ -43,6 +43,11 @@ class Wire:
         self._interrupted = False
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def pending(self) -> bytes:
+        """What has come and was not read yet."""
+        return bytes(self._waiting)
+
     def attach(self, transport: asyncio.ReadTransport) -> None:
         """Read from this transport from now on."""
         self._transport = transport

@@ -13,8 +13,9 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import IO, cast
 
 from mailboxes.decode import charset_text
 
@@ -120,12 +121,12 @@ def names_in_zip(octets: bytes) -> list[str]:
         raise Broken(type(error).__name__) from error
 
 
-def zip_member(octets: bytes, wanted: frozenset[str], budget: Budget) -> Iterator[Member]:
-    """The named members of an office file. Raises Bomb, Broken or Locked."""
+def zip_members(octets: bytes, wanted: Callable[[str], bool], budget: Budget) -> Iterator[Member]:
+    """The wanted members of an office file. Raises Bomb, Broken or Locked."""
     try:
         with zipfile.ZipFile(io.BytesIO(octets)) as archive:
             for info in archive.infolist():
-                if info.filename in wanted:
+                if wanted(info.filename):
                     budget.enter()
                     if info.flag_bits & 1:
                         raise Locked
@@ -162,9 +163,9 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
     return charset_text(info.orig_filename.encode("cp437", "replace"), "").replace("\\", "/")
 
 
-def _drain(stream: io.BufferedIOBase | object, packed: int, budget: Budget) -> bytes:
+def _drain(stream: IO[bytes], packed: int, budget: Budget) -> bytes:
     out = io.BytesIO()
-    while piece := stream.read(_PIECE):  # type: ignore[attr-defined]
+    while piece := stream.read(_PIECE):
         out.write(piece)
         budget.take(len(piece), out.tell(), packed)
     return out.getvalue()
@@ -173,16 +174,19 @@ def _drain(stream: io.BufferedIOBase | object, packed: int, budget: Budget) -> b
 def _single(octets: bytes, kind: str, name: str, budget: Budget) -> Iterator[Member]:
     budget.enter()
     source = io.BytesIO(octets)
-    stream = {
-        "application/gzip": lambda: gzip.GzipFile(fileobj=source),
-        "application/x-bzip2": lambda: bz2.BZ2File(source),
-        "application/x-xz": lambda: lzma.LZMAFile(source),
-    }[kind]()
+    stream = _SINGLE[kind](source)
     inner = name.rpartition(".")[0] if "." in name else name
     if name.lower().endswith(".tgz"):
         inner = name[:-4] + ".tar"
     with stream:
         yield Member(inner or "content", _drain(stream, len(octets), budget))
+
+
+_SINGLE: dict[str, Callable[[io.BytesIO], IO[bytes]]] = {
+    "application/gzip": lambda source: cast("IO[bytes]", gzip.GzipFile(fileobj=source)),
+    "application/x-bzip2": bz2.BZ2File,
+    "application/x-xz": lzma.LZMAFile,
+}
 
 
 def _tar(octets: bytes, budget: Budget) -> Iterator[Member]:
@@ -191,7 +195,7 @@ def _tar(octets: bytes, budget: Budget) -> Iterator[Member]:
             budget.enter()
             stream = archive.extractfile(info) if info.isfile() else None
             content = _drain(stream, len(octets), budget) if stream else b""
-            yield Member(info.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), content)
+            yield Member(charset_text(info.name.encode("utf-8", "surrogateescape"), ""), content)
 
 
 def _tnef(octets: bytes, budget: Budget) -> Iterator[Member]:

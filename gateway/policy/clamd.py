@@ -109,7 +109,8 @@ class Clamd:
             return ""
         finally:
             reply.cancel()
-            writer.close()
+            # Not close(): that would wait for a scanner that has stopped reading.
+            writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
 

@@ -56,7 +56,7 @@ class Sentences:
         if faults:
             raise ConfigurationError("\n".join(faults))
 
-    def keys(self) -> tuple[str, ...]:
+    def sentence_keys(self) -> tuple[str, ...]:
         """The sentences that every language has."""
         return tuple(self._languages["en"].sentences)
 

@@ -55,7 +55,11 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"{\\rtf", "application/rtf"),
     (0, b"-----BEGIN PGP", "application/pgp"),
 )
-_MARKUP = re.compile(rb"(?i)<(?:!doctype html|html|head|body|meta|table|div|p)[\s>]")
+_TEXTS = (
+    (re.compile(rb"(?i)#!|@echo off|<script|<job"), "text/x-script"),
+    (re.compile(rb"<\?xml"), "text/xml"),
+    (re.compile(rb"(?i)<(?:!doctype html|html|head|body|meta|table|div|p)[\s>]"), "text/html"),
+)
 
 # What a zip is, by a member that only this format has.
 _ZIP_MEMBERS = (
@@ -77,7 +81,6 @@ _OLE_STREAMS = (
     ("__properties_version1.0", "application/vnd.ms-outlook"),
     ("!_StringData", "application/x-msi"),
 )
-WPS_NAMES = (".wps", ".et", ".dps")
 
 PROGRAMS = frozenset(
     {
@@ -98,7 +101,7 @@ PROGRAMS = frozenset(
 
 def found_type(octets: bytes) -> str:
     """The media type by content; text/plain for readable text, empty if nothing fits."""
-    if octets[:2] == b"MZ":
+    if octets[:2] == b"MZ" and b"\0" in octets[:64]:
         return _program(octets)
     for offset, letters, name in _SIGNATURES:
         if octets.startswith(letters, offset):
@@ -152,19 +155,19 @@ def _of_text(octets: bytes) -> str:
     head = octets[:4096]
     if not head:
         return ""
-    if head.startswith(b"#!"):
-        return "text/x-script"
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text/plain"
     if b"\0" in head or sum(octet < 32 and octet not in b"\t\r\n\f\x1b\b" for octet in head) > 2:
         return ""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith(b"<?xml"):
-        return "text/xml"
-    if _MARKUP.match(start):
-        return "text/html"
-    if start.lower().startswith((b"@echo off", b"<script", b"<job")):
-        return "text/x-script"
+    for form, kind in _TEXTS:
+        if form.match(start):
+            return kind
+    return "text/plain" if _is_text(octets) else ""
+
+
+def _is_text(octets: bytes) -> bool:
+    head = octets[:4096]
     for charset in ("utf-8", "gb18030"):
         try:
             # The piece may end inside a letter, which is at most four octets long.
@@ -172,5 +175,5 @@ def _of_text(octets: bytes) -> str:
         except UnicodeDecodeError as error:
             if error.start < len(head) - 4 or len(octets) <= 4096:
                 continue
-        return "text/plain"
-    return ""
+        return True
+    return False

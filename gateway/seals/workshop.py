@@ -62,6 +62,7 @@ class Workshop:
         self._passphrase = read_passphrase(settings)
         self._open: dict[str, Keyring] = {}
         self._folder: Path | None = None
+        self._certified_here = b""
         self._office = open_office_keyring(settings, state_dir)
         try:
             self._fingerprint = office_fingerprint(self._office)
@@ -82,13 +83,18 @@ class Workshop:
 
     def close(self) -> None:
         """End all agents, and forget all private halves."""
-        self._office.close()
-        for keyring in self._open.values():
-            keyring.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-        self._open.clear()
+        try:
+            if self._certified_here:
+                self._keyring(CHECKING_HOME).add(self._certified_here)
+                self._certified_here = b""
+        finally:
+            self._office.close()
+            for keyring in self._open.values():
+                keyring.close()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder = None
+            self._open.clear()
 
     def issue(
         self, name: str, address: str, *, passphrase: str, years: int, keep: bool = False
@@ -125,7 +131,7 @@ class Workshop:
         self._office.add(certificate)
         self._office.certify(fingerprint, by=self._fingerprint, passphrase=self._passphrase)
         certified = self._office.certificate(fingerprint)
-        self._keyring(CHECKING_HOME).add(certified)
+        self._certified_here += certified
         return certified
 
     def _bench(self) -> Keyring:

@@ -47,9 +47,10 @@ def make_engine(url: str, *, readers: int = 4) -> Engine:
     locked", whatever the timeout; so the driver must never begin one by itself.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=readers + 1)
+        return create_engine(url, pool_size=readers + 1, hide_parameters=True)
     engine = create_engine(
         url, poolclass=QueuePool, pool_size=readers + 1, max_overflow=4,
+        hide_parameters=True,  # else an error's text would carry titles into the log
         connect_args={"timeout": 30, "check_same_thread": False},
     )
     event.listen(engine, "connect", _prepare_sqlite)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from gateway.directory import demo_office
 from gateway.directory import tables as _tables  # noqa: F401  # registers the tables
-from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.edit import add_account, add_unit
+from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.snapshot import Directory, load
 from gateway.store.database import Database
 from gateway.store.schema import metadata
@@ -60,8 +60,12 @@ def office(database: Database) -> Database:
         ):
             add_unit(conn, code=code, name=name, level=Level.DISTRICT, unit_class=kind, **BY)
         add_account(
-            conn, login="water", name="收发室", kind=AccountKind.SHARED,
-            units={"water": [Role.CLERK]}, **BY,
+            conn,
+            login="water",
+            name="收发室",
+            kind=AccountKind.SHARED,
+            units={"water": [Role.CLERK]},
+            **BY,
         )
 
     database.write_now(work)

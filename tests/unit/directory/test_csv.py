@@ -40,13 +40,18 @@ def test_a_file_as_an_office_writes_it_is_taken(
 ) -> None:
     text = CHINESE.replace(",", delimiter).replace("\n", "\r\n")
     assert take(database, text.encode(encoding)) == {
-        Kind.UNIT: 2, Kind.GROUP: 1, Kind.ACCOUNT: 2, Kind.DUTY: 1
+        Kind.UNIT: 2,
+        Kind.GROUP: 1,
+        Kind.ACCOUNT: 2,
+        Kind.DUTY: 1,
     }
     directory = read(database)
     water, office = directory.unit("water"), directory.unit("office")
     assert water and office and water.parent_id == office.id
     assert (water.name, water.level, water.unit_class) == (
-        "水务局", Level.DISTRICT, UnitClass.BUREAU
+        "水务局",
+        Level.DISTRICT,
+        UnitClass.BUREAU,
     )
     account = directory.account("li")
     assert account and account.kind is AccountKind.PERSONAL
@@ -85,7 +90,7 @@ def test_all_faults_are_told_with_their_lines_and_nothing_is_done(office: Databa
 
 def test_a_blank_cell_keeps_and_a_hyphen_empties(office: Database) -> None:
     write(office, change_unit, "water", organ_code="和水发", seal_limit=5, name_en="Water")
-    take(office, "kind,code,name,name_en,organ_code,seal_limit\nunit,water,,,-,-\n".encode())
+    take(office, b"kind,code,name,name_en,organ_code,seal_limit\nunit,water,,,-,-\n")
     water = read(office).unit("water")
     assert water and (water.name, water.name_en) == ("水务局", "Water")
     assert (water.organ_code, water.seal_limit) == ("", None)
@@ -99,8 +104,13 @@ def test_what_is_given_out_makes_the_same_office_again(
     write(demo, merge_units, "urban", into="housing")
     write(demo, change_unit, "archives", active=False, seal_limit=0, subject_marks=False)
     write(
-        demo, change_account, "water", networks=["10.8.0.0/16", "10.9.0.0/16"],
-        certificates=["ab" * 32], receipt_style="full", language="en",
+        demo,
+        change_account,
+        "water",
+        networks=["10.8.0.0/16", "10.9.0.0/16"],
+        certificates=["ab" * 32],
+        receipt_style="full",
+        language="en",
     )
     write(demo, change_account, "water-li", active=False, address="water")
     given = csvexport.give(read(demo))
@@ -139,8 +149,7 @@ def test_a_file_that_is_no_table_is_refused_with_a_sentence(octets: bytes, sente
 
 def test_passwords_are_made_only_for_new_accounts_without_one(office: Database) -> None:
     rows = csvfile.read(
-        "kind,code,password\naccount,water,\naccount,li,\naccount,wang,correct horse\nunit,x,\n"
-        .encode()
+        b"kind,code,password\naccount,water,\naccount,li,\naccount,wang,correct horse\nunit,x,\n"
     )
     known = office.read_now(csvimport.logins)
     found = csvimport.new_passwords(rows, known)

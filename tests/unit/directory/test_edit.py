@@ -30,7 +30,11 @@ def refused(database: Database, verb: Callable[..., object], *args: object, **kw
 
 def unit(code: str, **kw: object) -> dict[str, object]:
     return {
-        "code": code, "name": "某局", "level": Level.DISTRICT, "unit_class": UnitClass.BUREAU, **kw
+        "code": code,
+        "name": "某局",
+        "level": Level.DISTRICT,
+        "unit_class": UnitClass.BUREAU,
+        **kw,
     }
 
 
@@ -42,7 +46,8 @@ def test_every_change_is_logged_with_who_when_before_and_after(office: Database)
     assert (change.actor, change.at, change.action) == ("test", NOW, "change")
     assert json.loads(change.before)["name"] == "水务局"
     assert json.loads(change.after) == json.loads(change.before) | {
-        "name": "水务管理局", "organ_code": "和水发"
+        "name": "水务管理局",
+        "organ_code": "和水发",
     }
 
 
@@ -107,7 +112,8 @@ def test_a_person_belongs_to_several_units_with_roles_in_each(office: Database) 
         for m in account.memberships
     ]
     assert roles == [
-        ("water", {Role.CLERK, Role.SEAL_KEEPER}), ("office", {Role.READER}),
+        ("water", {Role.CLERK, Role.SEAL_KEEPER}),
+        ("office", {Role.READER}),
     ]
     assert "role" in refused(office, edit.change_account, "li", units={"water": []})
     assert "at least one unit" in refused(office, edit.change_account, "li", units={})
@@ -120,19 +126,28 @@ def test_names_carry_no_control_characters_into_headers(office: Database) -> Non
 
 def test_networks_and_certificates_are_checked(office: Database) -> None:
     write(
-        office, edit.change_account, "water",
-        networks=["10.8.3.7/24", "2001:db8::/32"], certificates=["AB:" * 31 + "ab"],
+        office,
+        edit.change_account,
+        "water",
+        networks=["10.8.3.7/24", "2001:db8::/32"],
+        certificates=["AB:" * 31 + "ab"],
     )
     directory = read(office)
     account = directory.account_by_certificate(FINGERPRINT.upper())
     assert account and [str(network) for network in account.networks] == [
-        "10.8.3.0/24", "2001:db8::/32"
+        "10.8.3.0/24",
+        "2001:db8::/32",
     ]
     assert "network" in refused(office, edit.change_account, "water", networks=["10.8.3"])
     assert "64" in refused(office, edit.change_account, "water", certificates=["ab"])
     assert "belongs to account" in refused(
-        office, edit.add_account, login="other", name="x", kind=AccountKind.PERSONAL,
-        units={"water": [Role.CLERK]}, certificates=[FINGERPRINT],
+        office,
+        edit.add_account,
+        login="other",
+        name="x",
+        kind=AccountKind.PERSONAL,
+        units={"water": [Role.CLERK]},
+        certificates=[FINGERPRINT],
     )
 
 
@@ -260,8 +275,13 @@ def test_desks_are_changed_and_removed(office: Database) -> None:
 def test_a_verb_that_fails_leaves_nothing_behind(office: Database) -> None:
     before = office.read_now(log)
     refused(
-        office, edit.add_account, login="li", name="李娜", kind=AccountKind.PERSONAL,
-        units={"water": [Role.CLERK]}, networks=["nonsense"],
+        office,
+        edit.add_account,
+        login="li",
+        name="李娜",
+        kind=AccountKind.PERSONAL,
+        units={"water": [Role.CLERK]},
+        networks=["nonsense"],
     )
     assert office.read_now(log) == before
     assert read(office).account("li") is None

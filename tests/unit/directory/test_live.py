@@ -32,9 +32,7 @@ async def test_an_unchanged_directory_costs_one_row(office: Database) -> None:
     live = LiveDirectory(office, DOMAIN)
     await live.current()
     statements: list[str] = []
-    event.listen(
-        office.engine, "before_cursor_execute", lambda *args: statements.append(args[2])
-    )
+    event.listen(office.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
     await live.current()
     assert [text for text in statements if text.startswith("SELECT")] == [
         "SELECT directory_version.version \nFROM directory_version"

@@ -186,7 +186,10 @@ def test_the_duty_roster_climbs_from_the_clerk(demo: Database) -> None:
     assert water is not None
     roster = directory.duty(water.id)
     assert [person.post for person in roster] == [
-        Post.CLERK, Post.DUTY_ROOM, Post.OFFICE_HEAD, Post.LEADER,
+        Post.CLERK,
+        Post.DUTY_ROOM,
+        Post.OFFICE_HEAD,
+        Post.LEADER,
     ]
     assert all(person.mobile.startswith("1380000") for person in roster if person.mobile)
     assert directory.duty(-1) == ()

@@ -135,6 +135,10 @@ def test_addresses_are_read_with_groups_comments_and_quotes() -> None:
     assert addresses(b"A <a@x, B <b@y>") == [("A", "a@x"), ("B", "b@y")]
     assert addresses(b'"a@b" <"quoted local"@h>') == [("a@b", "quoted local@h")]
     assert addresses(b"u@[IPv6:::1]") == [("", "u@[IPv6:::1]")]
+    assert addresses(b"Big Bug bb@bug.com") == [("Big Bug", "bb@bug.com")]
+    assert addresses(b"a@x b@y") == [("", "a@x"), ("", "b@y")]
+    assert addresses(b"<a@x b@y>") == [("", "a@x"), ("", "b@y")]
+    assert addresses(b"water @ heping . test") == [("", "water@heping.test")]
     assert addresses(b"") == []
 
 

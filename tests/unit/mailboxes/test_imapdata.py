@@ -65,7 +65,8 @@ def test_sizes_are_those_of_bodies_and_messages_carry_their_envelope() -> None:
         b"Content-Description: d\r\nContent-Transfer-Encoding: BASE64\r\n"
         b"Content-Language: zh, en\r\n"
         b'Content-Disposition: Attachment; filename="a.pdf"\r\n'
-        b"Content-Type: application/pdf\r\n\r\nQUJD\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: s\r\n\r\nx\r\ny\r\n--b--\r\n"
+        b"Content-Type: application/pdf\r\n\r\nQUJD\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        b"Subject: s\r\n\r\nx\r\ny\r\n--b--\r\n"
     )
     found = bodystructure(scan(octets))
     pdf = [

@@ -150,6 +150,22 @@ three
     root = scan(octets)
     assert [part.number for part in walk(root)] == ["", "1", "1.1", "1.2", "2"]
     assert body(octets, by_number(root, "2")) == b"three"
+    assert root.faults == ("similar-boundary",)
+
+
+def test_what_follows_white_space_in_the_line_of_a_boundary_does_not_count() -> None:
+    octets = crlf("Content-Type: multipart/mixed; boundary=b\n\n--b x\n\none\n--b-- y\nepilogue\n")
+    assert [body(octets, part) for part in scan(octets).children] == [b"one"]
+
+
+def test_the_empty_line_of_an_embedded_header_may_stand_before_a_boundary() -> None:
+    octets = crlf(
+        "Content-Type: multipart/mixed; boundary=b\n\n"
+        "--b\nContent-Type: message/rfc822\n\nSubject: in\n\n--b--\n"
+    )
+    part = scan(octets).children[0]
+    assert body(octets, part) == b"Subject: in\r\n\r\n"
+    assert part.children[0].faults == ()
 
 
 def test_a_missing_end_boundary_loses_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, MetaData, event
@@ -176,8 +177,9 @@ def test_uids_and_modification_sequences_grow(database: Database, store: Mailbox
 def test_what_is_no_flag_is_refused(database: Database, store: MailboxStore) -> None:
     message = database.write_now(lambda c: filled(c, store, receipt()))
     for flag in ("", "\\Recent", "a b", "a(", "标"):
+        add = partial(store.flag, message_id=message, add=[flag], remove=[], now=NOW)
         with pytest.raises(ValueError, match="flag"):
-            database.write_now(lambda c, flag=flag: store.flag(c, message, [flag], [], now=NOW))
+            database.write_now(add)
 
 
 def test_a_moved_message_keeps_its_id_and_leaves_a_trace(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,8 @@ class SmallClamd:
         self.received = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
             await self._answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         command = await reader.readuntil(b"\0")
@@ -47,27 +43,47 @@ class SmallClamd:
         await writer.drain()
 
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
 async def tcp(handler: Handler) -> AsyncIterator[str]:
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)  # type: ignore[arg-type]
+    """A server that ends with all its connections."""
+    running: list[asyncio.Task[None]] = []
+    server = await asyncio.start_server(_kept(handler, running), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"tcp:127.0.0.1:{port}"
     finally:
         server.close()
+        await asyncio.gather(*running)
 
 
 @asynccontextmanager
 async def unix(handler: Handler, folder: Path) -> AsyncIterator[str]:
     path = folder / "clamd.ctl"
-    server = await asyncio.start_unix_server(handler, path)  # type: ignore[arg-type]
+    running: list[asyncio.Task[None]] = []
+    server = await asyncio.start_unix_server(_kept(handler, running), path)
     try:
         yield f"unix:{path}"
     finally:
         server.close()
+        await asyncio.gather(*running)
+
+
+def _kept(handler: Handler, running: list[asyncio.Task[None]]) -> Callable[..., None]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running.append(asyncio.create_task(serve(reader, writer)))
+
+    return start
 
 
 async def test_a_clean_message_is_clean_and_arrived_octet_by_octet() -> None:
@@ -107,7 +123,6 @@ async def test_a_clamd_that_is_silent_is_unreachable_after_its_time() -> None:
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await done.wait()
-        writer.close()
 
     async with tcp(silent) as socket:
         finding = await Clamd(socket, 0.1).scan([b"x"])
@@ -135,7 +150,6 @@ async def test_an_answer_that_is_none_is_unreachable_never_clean(answer: bytes) 
     async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(bytes(4))
         writer.write(answer)
-        writer.close()
 
     async with tcp(odd) as socket:
         finding = await Clamd(socket, 5).scan([b"abc"])

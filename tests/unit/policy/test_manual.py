@@ -38,7 +38,7 @@ def test_no_check_or_fact_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_sentence_has_a_row_with_its_rules_and_answer() -> None:
-    for key in POLICY.sentences.keys():
+    for key in POLICY.sentences.sentence_keys():
         rules = [rule for file in POLICY.files for rule in file.rules if rule.sentence == key]
         names = ", ".join(f"`{rule.name}`" for rule in rules)
         decides = POLICY.files[0].decides

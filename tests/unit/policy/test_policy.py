@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import resources
@@ -21,6 +21,7 @@ from gateway.policy.facts import Fact, FactKind, Facts, Value
 from gateway.policy.verdict import Outcome
 
 SHIPPED = Policy.load(None)
+CALM = settings(deadline=None, max_examples=60)  # a busy machine is no fault
 
 
 def test_every_case_of_the_shipped_rules_holds_and_every_rule_has_one() -> None:
@@ -47,6 +48,7 @@ ANY_FACTS = st.fixed_dictionaries(
 ).map(lambda values: usual_facts().also(values))
 
 
+@CALM
 @given(ANY_FACTS)
 def test_every_verdict_is_complete_and_its_reply_fits_one_line(facts: Facts) -> None:
     verdict = SHIPPED.decide(facts)
@@ -68,6 +70,7 @@ def test_every_verdict_is_complete_and_its_reply_fits_one_line(facts: Facts) -> 
     assert str(chinese.reply).isprintable()
 
 
+@CALM
 @given(ANY_FACTS, st.sampled_from(["top-secret", "secret", "confidential"]))
 def test_a_marking_is_refused_and_reported_whatever_else_is_so(facts: Facts, level: str) -> None:
     verdict = SHIPPED.decide(facts.also({"markings": (level,)}))
@@ -77,17 +80,20 @@ def test_a_marking_is_refused_and_reported_whatever_else_is_so(facts: Facts, lev
     assert verdict.reasons[0].code is Reason.CLASSIFICATION_MARKING
 
 
+@CALM
 @given(ANY_FACTS)
 def test_only_a_marking_alerts_the_security_officer(facts: Facts) -> None:
     verdict = SHIPPED.decide(facts.also({"markings": ()}))
     assert not verdict.alert_security
 
 
+@CALM
 @given(ANY_FACTS, st.sampled_from(["unreachable", "unscannable"]))
 def test_without_an_answer_of_the_scanner_nothing_is_accepted(facts: Facts, state: str) -> None:
     assert SHIPPED.decide(facts.also({"virus": state})).outcome is not Outcome.ACCEPT
 
 
+@CALM
 @given(ANY_FACTS, st.sampled_from(["other-unit", "invalid", "cancelled", "expired"]))
 def test_a_wrong_seal_is_never_accepted_but_on_plain_mail(facts: Facts, seal: str) -> None:
     verdict = SHIPPED.decide(facts.also({"seal": seal}))
@@ -95,11 +101,13 @@ def test_a_wrong_seal_is_never_accepted_but_on_plain_mail(facts: Facts, seal: st
         assert verdict.message_class is MessageClass.MAIL
 
 
+@CALM
 @given(ANY_FACTS)
 def test_the_same_facts_get_the_same_verdict(facts: Facts) -> None:
     assert SHIPPED.decide(facts) == SHIPPED.decide(Facts(dict(facts.items())))
 
 
+@CALM
 @given(st.sets(st.sampled_from([check.name for check in CHECKS])), ANY_FACTS)
 def test_checks_that_are_off_decide_nothing_and_break_nothing(off: set[str], facts: Facts) -> None:
     absent = {fact.name for check in CHECKS if check.name in off for fact in check.facts}

@@ -14,6 +14,7 @@ from pysequoia import CipherSuite, Tsk
 from gateway.config import Seals
 from gateway.domain.document import SealState
 from gateway.errors import CommandError, ConfigurationError, Deferred
+from gateway.seals.book import Seal, SealBook
 from gateway.seals.certificate import admit, read_certificate
 from gateway.seals.handover import armoured, write_halves
 from gateway.seals.keyring import LONGEST_HOME, Keyring
@@ -33,18 +34,36 @@ from gateway.seals.workshop import Workshop, create_office_key
 ENTITY = b"Content-Type: text/plain\r\n\r\ntext\r\n"
 
 
+WATER = 1
+
+
+def wrap(signature: bytes) -> bytes:
+    return (
+        b'Content-Type: multipart/signed; protocol="application/pgp-signature"; boundary="b"\r\n'
+        b"\r\n--b\r\n" + ENTITY + b"\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\n"
+        + signature + b"\r\n--b--\r\n"
+    )  # fmt: skip
+
+
 def public(key: Tsk) -> bytes:
     return bytes(key.extract_certificate())
 
 
-def test_ed25519_and_rsa_from_3072_bits_may_be_seals():
-    now = datetime.now(UTC)
-    for suite, name in ((CipherSuite.Cv25519, "Ed25519"), (CipherSuite.RSA3k, "RSA 3072")):
-        octets = public(Tsk.generate("水务局 <water@heping.test>", cipher_suite=suite))
-        binary, facts = admit(armoured(octets), now=now)
-        assert binary == octets
-        assert facts.keys[0].algorithm == name
-        assert facts.user_ids == ("水务局 <water@heping.test>",)
+def test_ed25519_may_be_a_seal():
+    octets = public(Tsk.generate("水务局 <water@heping.test>"))
+    binary, facts = admit(armoured(octets), now=datetime.now(UTC))
+    assert binary == octets
+    assert facts.keys[0].algorithm == "Ed25519"
+    assert facts.user_ids == ("水务局 <water@heping.test>",)
+
+
+def test_rsa_with_3072_bits_may_be_a_seal_and_its_seals_are_valid(hall, judged):
+    hall.client.gpg("--quick-generate-key", "Rsa <rsa@heping.test>", "rsa3072", "cert,sign", "1y")
+    binary, facts = admit(hall.client.gpg("--export", "rsa@heping.test"), now=datetime.now(UTC))
+    assert facts.keys[0].algorithm == "RSA 3072"
+    seal = Seal(9, WATER, facts.fingerprint, binary, hall.now)
+    message = wrap(hall.client.sign(ENTITY, "rsa@heping.test"))
+    assert judged(message, book=SealBook((seal,))).finding.state is SealState.VALID
 
 
 @pytest.mark.parametrize("suite", [CipherSuite.RSA2k, CipherSuite.P256])
@@ -104,6 +123,9 @@ def test_the_private_half_is_handed_out_and_not_kept(hall):
         made = workshop.issue("信访局", "letters@heping.test", passphrase="", years=0)
         with pytest.raises(CommandError, match="cannot be exported"):
             workshop.kept(made.entry.fingerprint, passphrase="")
+    with Keyring(hall.state / "gnupg/checking") as checking:
+        assert made.entry.fingerprint in checking.fingerprints()
+        assert checking.fingerprints(secret=True) == []
     private = list(hall.state.glob("gnupg/*/private-keys-v1.d/*"))
     assert len(private) == 2  # the office key's two parts
     assert made.entry.expires_at is None

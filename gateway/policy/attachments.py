@@ -1,0 +1,215 @@
+"""Goes through the leaf parts of a message: what is body, what is a file, what each is called.
+
+Every leaf is decoded once; its digest, its text and its markings come from that one pass, and
+only one decoded part is held at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gateway.domain.marking import find_markings
+from gateway.policy.extract import Extracted
+from gateway.policy.inspection import Attachment, Marking, PartDigest, Reading, Text
+from gateway.policy.markup import html_text
+from gateway.policy.types import found_type
+from mailboxes.decode import charset_text, decode_body, decode_text, parameter
+from mailboxes.structure import Part
+
+TEXT_KEPT = 500_000  # characters of one message that are kept for search
+_NAME_KEPT = 1_000
+
+ReadAttachment = Callable[[str, str, bytes], Extracted]  # name, declared type, decoded octets
+
+_SIGNATURES = (
+    "application/pgp-signature",
+    "application/pgp-encrypted",
+    "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+)
+_UU = re.compile(
+    rb"^begin[ \t]+[0-7]{3,4}[ \t]+(\S[^\r\n]*)\r?\n(?:[^\r\n]*\r?\n)*?end[ \t]*\r?$", re.M
+)
+_ARMOUR = re.compile(
+    r"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[\w-]+: .*\n)*\n?|"
+    r"^-----BEGIN PGP SIGNATURE-----\n[\s\S]*?(?:^-----END PGP SIGNATURE-----\n?|\Z)",
+    re.MULTILINE,
+)
+
+
+@dataclass(slots=True)
+class Contents:
+    """What the leaf parts hold. Filled by `read_contents`."""
+
+    texts: list[Text] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    parts: list[PartDigest] = field(default_factory=list)
+    parts_digest: str = ""
+    markings: list[Marking] = field(default_factory=list)
+    first_lines: str = ""  # of the first body
+    kept: int = 0
+
+    def add_text(self, place: str, text: str) -> None:
+        """Search a text for markings, and keep what there is room for."""
+        self.mark(text, place)
+        room = TEXT_KEPT - self.kept
+        if text and room > 0:
+            self.texts.append(Text(place, text[:room]))
+            self.kept += min(len(text), room)
+
+    def mark(self, text: str, place: str) -> None:
+        """Search a text that is not kept."""
+        for level, where in find_markings(text, place):
+            marking = Marking(level.value, where)
+            if marking not in self.markings:
+                self.markings.append(marking)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    part: Part
+    embedded: bool  # inside an embedded message
+    structural: bool  # a signature or an envelope of encryption: neither body nor file
+
+
+def read_contents(octets: bytes, structure: Part, read: ReadAttachment) -> Contents:
+    """Everything that the leaf parts of a message hold.
+
+    Raises what `read` raises, nothing else.
+    """
+    contents = Contents()
+    whole = hashlib.sha256()
+    for leaf in _leaves(structure, embedded=False, structural=False):
+        part = leaf.part
+        decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
+        digest = hashlib.sha256(decoded).hexdigest()
+        contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
+        if part.media_type not in _SIGNATURES:
+            # A seal differs with every sealing; lines end as the transfer encoding liked.
+            is_text = part.media_type.startswith("text/")
+            same = decoded.replace(b"\r\n", b"\n").rstrip(b"\n") if is_text else decoded
+            whole.update(f"{len(same)}:".encode() + same)
+        if not leaf.structural:
+            _read_leaf(contents, leaf, decoded, digest, read)
+    contents.parts_digest = whole.hexdigest()
+    for part in _entities(structure):
+        _read_description(contents, part, root=part is structure)
+    return contents
+
+
+def digests(octets: bytes, structure: Part) -> Contents:
+    """Only the digests of the leaf parts, as for a message whose content is read elsewhere."""
+    contents = Contents()
+    whole = hashlib.sha256()
+    for leaf in _leaves(structure, embedded=False, structural=False):
+        part = leaf.part
+        decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
+        whole.update(f"{len(decoded)}:".encode() + decoded)
+        digest = hashlib.sha256(decoded).hexdigest()
+        contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
+    contents.parts_digest = whole.hexdigest()
+    return contents
+
+
+def part_name(part: Part) -> str:
+    """The decoded file name of a part; empty if it has none."""
+    name = parameter(part.disposition_parameters, "filename") or parameter(part.parameters, "name")
+    # Programs on Windows send whole paths; a person sees the last step.
+    return re.split(r"[/\\]", name.replace("\0", ""))[-1].strip()[:_NAME_KEPT]
+
+
+def _leaves(part: Part, *, embedded: bool, structural: bool) -> Iterator[_Leaf]:
+    if not part.children:
+        yield _Leaf(part, embedded, structural or part.media_type in _SIGNATURES)
+        return
+    inside = embedded or part.media_type.startswith("message/")
+    sealed = structural or part.media_type == "multipart/encrypted"
+    for child in part.children:
+        yield from _leaves(child, embedded=inside, structural=sealed)
+
+
+def _entities(part: Part) -> Iterator[Part]:
+    yield part
+    for child in part.children:
+        yield from _entities(child)
+
+
+def _read_description(contents: Contents, part: Part, *, root: bool) -> None:
+    """Names and header texts of a part that is not the message itself."""
+    if part.description:
+        text = decode_text(part.description.encode("utf-8", "surrogateescape"))
+        contents.mark(text, "header")
+    if part.children and (name := part_name(part)):
+        contents.mark(name, "attachment-name")
+    if root:
+        return
+    for header in part.fields:
+        if header.name.lower() == "subject":
+            # An embedded message: its subject is content of this part.
+            place = part.number or "body"
+            text = decode_text(header.value)
+            contents.markings.extend(
+                Marking(level.value, place)
+                for level, _ in find_markings(text, "subject")
+                if Marking(level.value, place) not in contents.markings
+            )
+
+
+def _read_leaf(
+    contents: Contents, leaf: _Leaf, decoded: bytes, digest: str, read: ReadAttachment
+) -> None:
+    part = leaf.part
+    name = part_name(part)
+    if name or part.disposition == "attachment" or not _is_body(part, decoded):
+        charset = parameter(part.parameters, "charset")
+        declared = f"{part.media_type}; charset={charset}" if charset else part.media_type
+        found = read(name, declared, decoded)
+        _add_file(contents, part, name, len(decoded), digest, found)
+        return
+    place = part.number if leaf.embedded else "body"
+    for begin in _UU.finditer(decoded):
+        inner = decode_body(begin[0], "x-uuencode")
+        inner_name = charset_text(begin[1].strip(), "")[:_NAME_KEPT]
+        inner_digest = hashlib.sha256(inner).hexdigest()
+        found = read(inner_name, "", inner)
+        _add_file(contents, part, inner_name, len(inner), inner_digest, found)
+    text = charset_text(_UU.sub(b"", decoded), parameter(part.parameters, "charset"))
+    if part.media_type == "text/html":
+        text = html_text(text)
+    text = _ARMOUR.sub("", text.replace("\r\n", "\n"))
+    contents.add_text(place, text)
+    if not contents.first_lines and not leaf.embedded:
+        lines = [line.strip() for line in text[:20_000].splitlines() if line.strip()]
+        contents.first_lines = "\n".join(lines[:30])
+
+
+def _is_body(part: Part, decoded: bytes) -> bool:
+    """Whether a nameless leaf is text to read; a label `text/plain` on a program does not count."""
+    if not part.media_type.startswith(("text/", "message/", "multipart/")):
+        return False
+    kind = found_type(decoded)
+    return not kind or kind.startswith("text/") or b"\0" not in decoded[:4096]
+
+
+def _add_file(
+    contents: Contents, part: Part, name: str, size: int, digest: str, found: Extracted
+) -> None:
+    declared = part.media_type
+    reading = found.reading
+    contents.attachments.append(
+        Attachment(
+            part=part.number, name=name, declared_type=declared, found_type=found.found_type,
+            size=size, sha256=digest, reading=reading,
+            members=found.members, member_types=found.member_types,
+        )
+    )  # fmt: skip
+    for shown in (name, *found.members):
+        if shown:
+            contents.mark(shown, "attachment-name")
+    if name:
+        contents.add_text("attachment-name", "\n".join((name, *found.members)))
+    if found.text and reading is not Reading.NOT_NEEDED:
+        contents.add_text(part.number or "1", found.text)

@@ -1,0 +1,103 @@
+"""`yizhan mailbox` on a real office's database."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+from typer.testing import CliRunner
+
+from gateway.cli.mailbox import app
+from gateway.errors import CommandError
+from gateway.exchange.mailroom import open_mailboxes
+from gateway.store import identity, migrate
+from gateway.store.blobs import FileBlobs
+from gateway.store.database import Database
+from mailboxes.content import Content
+from mailboxes.store import FolderSpec
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+MAIL = "Subject: 水\r\n\r\nhello\r\n".encode()
+CONFIG = """\
+[office]
+domain = "heping.test"
+name = "和平区"
+[state]
+directory = "state"
+[submission]
+listeners = [{ port = 2587 }]
+[tls]
+certificate = "tls.pem"
+key = "tls.key"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """The configuration of an office with one mailbox and one message."""
+    path = tmp_path / "yizhan.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    (tmp_path / "tls.pem").touch()
+    (tmp_path / "tls.key").touch()
+    state = tmp_path / "state"
+    state.mkdir()
+    database = Database(f"sqlite:///{state / 'yizhan.db'}")
+    migrate.upgrade(database.engine)
+    identity.create(database, state, "heping.test", NOW)
+    store = open_mailboxes(FileBlobs(state / "blobs"))
+
+    def fill(conn: Connection) -> None:
+        store.ensure_mailbox(conn, "unit:water", [FolderSpec("INBOX"), FolderSpec("回执")], NOW)
+        content_id = store.add_content(
+            conn, Content.of_octets(MAIL, key="doc", kind="receipt"), NOW
+        )
+        folder = store.folder_id(conn, "unit:water", "回执")
+        store.append(conn, [folder], content_id, flags=["\\Seen"], now=NOW)
+
+    database.write_now(fill)
+    database.stop()
+    return str(path)
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_list_shows_folders_and_counts(config: str) -> None:
+    (found,) = json.loads(run("list", "--json", "-c", config))
+    assert found["owner"] == "unit:water"
+    counts = [(f["name"], f["messages"], f["unseen"], f["size"]) for f in found["folders"]]
+    assert counts == [("INBOX", 0, 0, 0), ("回执", 1, 0, len(MAIL))]
+    assert "unit:water" in run("list", "-c", config)
+
+
+def test_show_tells_everything_but_the_subject(config: str) -> None:
+    (found,) = json.loads(run("show", "unit:water", "--json", "-c", config))
+    assert (found["folder"], found["uid"], found["flags"]) == ("回执", 1, ["\\Seen"])
+    assert (found["kind"], found["key"], found["size"]) == ("receipt", "doc", len(MAIL))
+    assert "水" not in run("show", "unit:water", "-c", config)
+    assert json.loads(run("show", "unit:water", "-f", "INBOX", "--json", "-c", config)) == []
+
+
+def test_export_writes_a_maildir(config: str, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    said = json.loads(run("export", "unit:water", "--maildir", str(target), "--json", "-c", config))
+    assert (said["messages"], said["octets"]) == (1, len(MAIL))
+    (file,) = (target / ".&Vt5iZw-" / "cur").iterdir()
+    assert file.read_bytes() == MAIL
+
+
+def test_a_wrong_name_is_one_sentence(config: str, tmp_path: Path) -> None:
+    for words in (
+        ["show", "unit:none"],
+        ["show", "unit:water", "-f", "None"],
+        ["export", "unit:none", "--maildir", str(tmp_path / "out")],
+        ["export", "unit:water", "--maildir", str(tmp_path)],
+    ):
+        with pytest.raises(CommandError):
+            run(*words, "-c", config)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from gateway import config as configuration
 from gateway.errors import CommandError
 from gateway.evidence import keys as evidence_keys
+from gateway.reminders.notifiers import spool
 from gateway.seals import custody
 from gateway.seals.signer import load_office_signer
 from gateway.seals.workshop import create_office_key
@@ -69,6 +70,8 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
             raise CommandError(f"{folder}: cannot be made: {error.strerror}") from error
     say("making the certificate ...")
     make_certificate(plan, now)
+    if plan.spool is not None:
+        spool.prepare(plan.spool)
     file.write_text(render(plan), encoding="utf-8")
     settings = configuration.load(file)
     say("making the database ...")

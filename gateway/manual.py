@@ -1,8 +1,13 @@
-"""The manual of all settings, made from `gateway.config`: what docs/configuration.md holds."""
+"""The manual of all settings and a sample file, both made from `gateway.config`.
+
+They are docs/configuration.md and docs/yizhan.sample.toml; a setting without a description has an
+empty cell there, and a test fails.
+"""
 
 from __future__ import annotations
 
-from typing import get_args
+from textwrap import wrap
+from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -16,13 +21,66 @@ One TOML file, by default `/etc/yizhan/yizhan.toml`; `--config FILE` or the envi
 a wrong type is an error (exit status 78); `yizhan check` says all that is wrong at once.
 `SIGHUP` reloads policies, templates and certificates; other settings want a restart.
 
-This page is made from the code: `yizhan check --manual > docs/configuration.md`.
+`yizhan check --sample` prints a file with every setting, which is
+[yizhan.sample.toml](yizhan.sample.toml). This page is made from the code: `make docs`.
+"""
+
+_SAMPLE_HEAD = """\
+# A sample of /etc/yizhan/yizhan.toml with every setting, made by `yizhan check --sample`.
+# `yizhan init` writes a short one that works. Commented settings show their default, or an example
+# where the default is nothing.
+"""
+
+# What the sample says where there is no default, or none that shows the form.
+_EXAMPLES: dict[str, str] = {
+    "office.domain": '"heping.test"',
+    "office.name": '"和平区政府电子邮局"',
+    "state.directory": '"/var/lib/yizhan"',
+    "submission.listeners.port": "587",
+    "submission.client_ca": '"/etc/yizhan/client-ca.pem"',
+    "tls.certificate": '"/etc/yizhan/tls.crt"',
+    "tls.key": '"/etc/yizhan/tls.key"',
+    "policy.directory": '"/etc/yizhan/policies"',
+    "seals.passphrase_file": '"/etc/yizhan/office-passphrase"',
+    "reminders.spool": '"/var/spool/sms"',
+}
+
+_SECOND_DOOR = """
+# A second door: TLS from the first octet.
+[[submission.listeners]]
+port = 465
+tls = "implicit"
 """
 
 
 def render() -> str:
     """The whole page, Markdown."""
     return _HEAD + "".join(_sections("", Config))
+
+
+def sample() -> str:
+    """A configuration file with every setting; those that have a default are commented out."""
+    return _SAMPLE_HEAD + "".join(_tables("", Config))
+
+
+def _tables(name: str, model: type[Section]) -> list[str]:
+    """The keys of a table, then the tables within it, as TOML demands."""
+    lines: list[str] = []
+    tables: list[str] = []
+    for key, field in model.model_fields.items():
+        inner = _section_of(field)
+        path = f"{name}.{key}" if name else key
+        if inner is None:
+            lines += [f"# {line}\n" for line in wrap(_meaning(field), 96)]
+            given = _EXAMPLES.get(path) or _toml(field.default)
+            lines.append(f"{'' if field.is_required() else '#'}{key} = {given}\n")
+            continue
+        many = inner is not field.annotation
+        head = f"[[{path}]]" if many else f"[{path}]"
+        tables += [f"\n# {field.description}\n{head}\n", *_tables(path, inner)]
+        if many:
+            tables.append(_SECOND_DOOR)
+    return lines + tables
 
 
 def _sections(name: str, model: type[Section]) -> list[str]:
@@ -32,7 +90,7 @@ def _sections(name: str, model: type[Section]) -> list[str]:
         inner = _section_of(field)
         path = f"{name}.{key}" if name else key
         if inner is None:
-            rows.append(f"| `{key}` | {_default(field)} | {field.description} |\n")
+            rows.append(f"| `{key}` | {_default(field)} | {_meaning(field)} |\n")
         else:
             many = " (any number)" if inner is not field.annotation else ""
             pages += [f"\n## [{path}]{many}\n\n{field.description}\n", *_sections(path, inner)]
@@ -40,6 +98,14 @@ def _sections(name: str, model: type[Section]) -> list[str]:
         head = "\n| setting | default | meaning |\n| --- | --- | --- |\n"
         return [head, *rows, *pages]
     return pages
+
+
+def _meaning(field: FieldInfo) -> str:
+    """What the setting says, and the words that it takes if those are all."""
+    words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    missing = [f"`{word}`" for word in words if f"`{word}`" not in (field.description or "")]
+    choice = f" One of {', '.join(f'`{word}`' for word in words)}." if missing else ""
+    return f"{field.description}{choice}"
 
 
 def _section_of(field: FieldInfo) -> type[Section] | None:

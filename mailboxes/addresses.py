@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 _MAX_ADDRESSES = 10_000
+_MAX_LENGTH = 500_000  # letters of one field
 _TOKEN = re.compile(
     r'\s++|"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|\(|\[[^\[\]\\]*+\]|[<>,;:]|[^\s()<>,;:"\[]++|.',
     re.DOTALL,
@@ -122,7 +123,7 @@ class _Reader:
 
 def take_apart(text: str) -> list[RawAddress]:
     """The addresses of a field value, in order, with the starts and ends of groups."""
-    return _Reader(text).read()
+    return _Reader(text[:_MAX_LENGTH]).read()
 
 
 def _phrase(words: list[_Word]) -> str:

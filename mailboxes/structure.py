@@ -2,7 +2,7 @@
 
 All offsets are octets from the start of the message. Values of header fields are raw octets,
 unfolded the way IMAP wants them only where a caller asks. Stored as JSON, so every field is a
-plain value; octets that are not UTF-8 survive by `surrogateescape`.
+plain value; octets that are not UTF-8 survive by `surrogateescape` (`charset.wire_text`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ class HeaderField:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A MIME entity. The root is the message itself."""
+    """A MIME entity. The root is the message itself.
 
-    number: str  # IMAP part number: "" for the root multipart, "1", "2.1" ...
+    Numbers are those of IMAP (RFC 3501, 6.4.5): "" for a root with parts, "1" for one without; an
+    embedded message with parts has the number of the part that holds it, one without has ".1"
+    behind that. So every part without children has a number of its own.
+    """
+
+    number: str  # "", "1", "2.1" ...
     media_type: str  # lower case: text/plain
     parameters: tuple[tuple[str, str], ...]  # of Content-Type, RFC 2231 joined, not decoded
     disposition: str  # lower case; empty if none
@@ -38,4 +43,4 @@ class Part:
     lines: int  # of the body
     fields: tuple[HeaderField, ...]
     children: tuple[Part, ...] = field(default=())  # of a multipart, or one embedded message
-    faults: tuple[str, ...] = ()  # e.g. "no-end-boundary", "bad-header", "too-deep"
+    faults: tuple[str, ...] = ()  # e.g. "no-end-boundary", "bad-header"; all are listed in `scan`

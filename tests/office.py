@@ -98,7 +98,7 @@ class Office:
         """Start the daemon and wait until its doors are open."""
         with (self.folder / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "gateway.cli.main", "serve",
+                [sys.executable, "-W", "error", "-m", "gateway", "serve",
                  "--config", str(self.config)],
                 cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.environment, **environment},
@@ -153,7 +153,7 @@ class Office:
     def run(self, *words: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """One `yizhan` command."""
         done = subprocess.run(
-            [sys.executable, "-m", "gateway.cli.main", *words, "--config", str(self.config)],
+            [sys.executable, "-m", "gateway", *words, "--config", str(self.config)],
             cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, **options,
         )  # fmt: skip
         if check and done.returncode:
@@ -229,6 +229,11 @@ class Office:
         connection.close()
         return rows
 
+    def messages_to_phones(self) -> list[Path]:
+        """The files that wait for the SMS server; what begins with a dot is not finished."""
+        folder = self.folder / "sms" / "outgoing"
+        return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
     def mailbox(self, owner: str) -> dict[str, list[bytes]]:
         """Every message of a mailbox by folder, as a reader would get it."""
         target = self.folder / f"export-{time.monotonic_ns()}"
@@ -238,7 +243,7 @@ class Office:
 
 def read_maildir(folder: Path) -> dict[str, list[bytes]]:
     """The messages of a Maildir++ tree by folder name; INBOX is the tree itself."""
-    from mailboxes.maildir import decode_name
+    from mailboxes.utf7 import decode as decode_name
 
     found: dict[str, list[bytes]] = {}
     places = {"INBOX": folder} | {

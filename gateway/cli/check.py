@@ -19,6 +19,9 @@ def check(
     manual: Annotated[
         bool, typer.Option("--manual", help="Print the manual of all settings instead.")
     ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Print a sample file with every setting instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say all that is wrong with an office's set-up; exit status 78 if anything is.
@@ -30,6 +33,9 @@ def check(
 
     if manual:
         sys.stdout.write(manual_page.render())
+        return
+    if sample:
+        sys.stdout.write(manual_page.sample())
         return
     path = configuration.find(config)
     faults: list[str] = []

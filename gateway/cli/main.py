@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -44,11 +44,18 @@ class LazyGroup(TyperGroup):
         called = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         if called == cmd_name:
             module: Any = import_module(f"gateway.cli.{cmd_name}")
-            command: Any = typer.main.get_command(module.app)
+            command: Any = without_completion(typer.main.get_command(module.app))
         else:
             command = typer.main.get_command(_placeholder(COMMANDS[cmd_name]))
         command.name = cmd_name
         return command
+
+
+def without_completion(command: Any) -> Any:
+    """The command without the two options that would complete only a part of the program."""
+    completion = ("install_completion", "show_completion")
+    command.params = [one for one in command.params if one.name not in completion]
+    return command
 
 
 def _placeholder(sentence: str) -> typer.Typer:
@@ -67,8 +74,21 @@ app = typer.Typer(
 )
 
 
+def _print_manual(wanted: bool) -> None:
+    if wanted:
+        from gateway.cli import manual
+
+        sys.stdout.write(manual.render())
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    manual: Annotated[  # noqa: ARG001  # its callback does it
+        bool,
+        typer.Option("--manual", hidden=True, is_eager=True, callback=_print_manual),
+    ] = False,
+) -> None:
     """Yizhan (驿站): an electronic post office for official documents.
 
     Example: yizhan document list --config var/demo/yizhan.toml

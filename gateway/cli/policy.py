@@ -95,7 +95,7 @@ def checks(as_json: JsonOption = False) -> None:
     facts += [("(rules)", fact) for fact in DECIDED]
     data = [
         {
-            "check": check.name,
+            "name": check.name,
             "description": check.description,
             "facts": [
                 {

@@ -72,7 +72,7 @@ class DotReader:
 
 def _beginning_of_end(octets: bytes) -> int:
     """How many of the last octets may be the beginning of the end."""
-    return next(n for n in (3, 2, 1, 0) if octets.endswith(END[:n]))
+    return next(n for n in (4, 3, 2, 1, 0) if octets.endswith(END[:n]))
 
 
 class LineEndings:

@@ -56,7 +56,6 @@ TLS_FOR_LOGIN = Reply(
 )
 LOGIN_FIRST = Reply(530, "5.7.0", "Log in first / 请先登录")
 LOGIN_TWICE = Reply(503, "5.5.1", "You are logged in already / 已经登录")
-LOGIN_IN_MAIL = Reply(503, "5.5.1", "Log in before MAIL / 请在 MAIL 之前登录")
 LOGIN_HOW = Reply(501, "5.5.4", "Write AUTH PLAIN or AUTH LOGIN / 请用 AUTH PLAIN 或 LOGIN")
 LOGIN_UNKNOWN_WAY = Reply(
     504,

@@ -128,8 +128,6 @@ class SubmissionSession(Conversation):
             raise refusal(replies.HELLO_FIRST)
         if self.logged_in is not None:
             raise refusal(replies.LOGIN_TWICE)
-        if self.mail is not None:
-            raise refusal(replies.LOGIN_IN_MAIL)
         login = Login(self.services.authenticator, str(self.address), self.certificate, self.ask)
         way = "certificate" if argument.upper().startswith("EXTERNAL") else "password"
         try:

@@ -10,10 +10,11 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gateway.domain.marking import find_markings
 from gateway.policy.extract import Extracted
-from gateway.policy.inspection import Attachment, Marking, PartDigest, Reading, Text
+from gateway.policy.inspection import Attachment, Marking, PartDigest, Text
 from gateway.policy.markup import html_text
 from gateway.policy.types import found_type
 from mailboxes.decode import charset_text, decode_body, decode_text, parameter
@@ -53,8 +54,12 @@ class Contents:
     kept: int = 0
 
     def add_text(self, place: str, text: str) -> None:
-        """Search a text for markings, and keep what there is room for."""
+        """Search a text for markings, and keep it for search."""
         self.mark(text, place)
+        self.keep(place, text)
+
+    def keep(self, place: str, text: str) -> None:
+        """Keep what there is room for."""
         room = TEXT_KEPT - self.kept
         if text and room > 0:
             self.texts.append(Text(place, text[:room]))
@@ -75,6 +80,19 @@ class _Leaf:
     structural: bool  # a signature or an envelope of encryption: neither body nor file
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    name: str
+    octets: bytes
+    sha256: str
+
+
+class Hash(Protocol):
+    """A running digest."""
+
+    def update(self, octets: bytes, /) -> None: ...
+
+
 def read_contents(octets: bytes, structure: Part, read: ReadAttachment) -> Contents:
     """Everything that the leaf parts of a message hold.
 
@@ -85,33 +103,25 @@ def read_contents(octets: bytes, structure: Part, read: ReadAttachment) -> Conte
     for leaf in _leaves(structure, embedded=False, structural=False):
         part = leaf.part
         decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
-        digest = hashlib.sha256(decoded).hexdigest()
-        contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
-        if part.media_type not in _SIGNATURES:
-            # A seal differs with every sealing; lines end as the transfer encoding liked.
-            is_text = part.media_type.startswith("text/")
-            same = decoded.replace(b"\r\n", b"\n").rstrip(b"\n") if is_text else decoded
-            whole.update(f"{len(same)}:".encode() + same)
+        digest = _add_digest(contents, whole, part, decoded)
         if not leaf.structural:
-            _read_leaf(contents, leaf, decoded, digest, read)
+            _read_leaf(contents, leaf, _File(part_name(part), decoded, digest), read)
     contents.parts_digest = whole.hexdigest()
     for part in _entities(structure):
         _read_description(contents, part, root=part is structure)
     return contents
 
 
-def digests(octets: bytes, structure: Part) -> Contents:
-    """Only the digests of the leaf parts, as for a message whose content is read elsewhere."""
-    contents = Contents()
-    whole = hashlib.sha256()
-    for leaf in _leaves(structure, embedded=False, structural=False):
-        part = leaf.part
-        decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
-        whole.update(f"{len(decoded)}:".encode() + decoded)
-        digest = hashlib.sha256(decoded).hexdigest()
-        contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
-    contents.parts_digest = whole.hexdigest()
-    return contents
+def _add_digest(contents: Contents, whole: Hash, part: Part, decoded: bytes) -> str:
+    digest = hashlib.sha256(decoded).hexdigest()
+    contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
+    if part.media_type not in _SIGNATURES:
+        # A seal differs with every sealing; lines end as the transfer encoding liked.
+        is_text = part.media_type.startswith("text/")
+        same = decoded.replace(b"\r\n", b"\n").rstrip(b"\n") if is_text else decoded
+        whole.update(f"{len(same)}:".encode())
+        whole.update(same)
+    return digest
 
 
 def part_name(part: Part) -> str:
@@ -158,24 +168,19 @@ def _read_description(contents: Contents, part: Part, *, root: bool) -> None:
             )
 
 
-def _read_leaf(
-    contents: Contents, leaf: _Leaf, decoded: bytes, digest: str, read: ReadAttachment
-) -> None:
-    part = leaf.part
-    name = part_name(part)
-    if name or part.disposition == "attachment" or not _is_body(part, decoded):
+def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachment) -> None:
+    part, decoded = leaf.part, file.octets
+    if file.name or part.disposition == "attachment" or not _is_body(part, decoded):
         charset = parameter(part.parameters, "charset")
         declared = f"{part.media_type}; charset={charset}" if charset else part.media_type
-        found = read(name, declared, decoded)
-        _add_file(contents, part, name, len(decoded), digest, found)
+        _add_file(contents, part, file, read(file.name, declared, decoded))
         return
     place = part.number if leaf.embedded else "body"
     for begin in _UU.finditer(decoded):
         inner = decode_body(begin[0], "x-uuencode")
-        inner_name = charset_text(begin[1].strip(), "")[:_NAME_KEPT]
-        inner_digest = hashlib.sha256(inner).hexdigest()
-        found = read(inner_name, "", inner)
-        _add_file(contents, part, inner_name, len(inner), inner_digest, found)
+        name = charset_text(begin[1].strip(), "")[:_NAME_KEPT]
+        uu_file = _File(name, inner, hashlib.sha256(inner).hexdigest())
+        _add_file(contents, part, uu_file, read(name, "", inner))
     text = charset_text(_UU.sub(b"", decoded), parameter(part.parameters, "charset"))
     if part.media_type == "text/html":
         text = html_text(text)
@@ -194,22 +199,23 @@ def _is_body(part: Part, decoded: bytes) -> bool:
     return not kind or kind.startswith("text/") or b"\0" not in decoded[:4096]
 
 
-def _add_file(
-    contents: Contents, part: Part, name: str, size: int, digest: str, found: Extracted
-) -> None:
-    declared = part.media_type
-    reading = found.reading
+def _add_file(contents: Contents, part: Part, file: _File, found: Extracted) -> None:
     contents.attachments.append(
         Attachment(
-            part=part.number, name=name, declared_type=declared, found_type=found.found_type,
-            size=size, sha256=digest, reading=reading,
-            members=found.members, member_types=found.member_types,
+            part=part.number,
+            name=file.name,
+            declared_type=part.media_type,
+            found_type=found.found_type,
+            size=len(file.octets),
+            sha256=file.sha256,
+            reading=found.reading,
+            members=found.members,
+            member_types=found.member_types,
         )
-    )  # fmt: skip
-    for shown in (name, *found.members):
-        if shown:
-            contents.mark(shown, "attachment-name")
-    if name:
-        contents.add_text("attachment-name", "\n".join((name, *found.members)))
-    if found.text and reading is not Reading.NOT_NEEDED:
-        contents.add_text(part.number or "1", found.text)
+    )
+    names = [name for name in (file.name, *found.members) if name]
+    for name in names:
+        contents.mark(name, "attachment-name")
+    contents.keep("attachment-name", "\n".join(names))
+    if found.text:
+        contents.add_text(part.number, found.text)

@@ -12,10 +12,11 @@ from datetime import datetime
 from gateway.domain.document import Opening
 from gateway.domain.marking import Level
 from gateway.domain.metadata import read_metadata
-from gateway.policy.attachments import Contents, ReadAttachment, digests, read_contents
+from gateway.policy.attachments import Contents, ReadAttachment, read_contents
 from gateway.policy.inspection import Inspection, Marking, Text
 from gateway.seals.book import SealBook
-from gateway.seals.judge import Judgement, Opener, judge
+from gateway.seals.judge import Judgement, judge
+from gateway.seals.opener import Opener
 from mailboxes.decode import addresses, decode_text
 from mailboxes.scan import scan
 from mailboxes.structure import Part
@@ -57,16 +58,9 @@ def examine(
         octets, structure, unit_id=unit_id, book=book, at=at, clock_skew=clock_skew, opener=opener
     )
     subject = decode_text(_first(structure, "subject"))
-    opened = judged.opening is Opening.OPENED and judged.opened is not None
-    if opened and judged.opened is not None:
-        inner = scan(judged.opened)
-        contents = read_contents(judged.opened, inner, read_attachment)
-        contents.mark(decode_text(_first(inner, "subject")), "subject")
-        shown = digests(octets, structure)
-        shown.attachments, shown.markings = contents.attachments, contents.markings
-        contents = shown
-    else:
-        contents = read_contents(octets, structure, read_attachment)
+    contents = read_contents(octets, structure, read_attachment)
+    if judged.opening is Opening.OPENED and judged.opened is not None:
+        _add_opened(contents, judged.opened, read_attachment)
     _mark_header(contents, structure, subject)
     metadata, urgency_source = read_metadata(
         subject,
@@ -98,6 +92,14 @@ def examine(
         metadata=metadata,
         urgency_source=urgency_source,
     )
+
+
+def _add_opened(contents: Contents, opened: bytes, read_attachment: ReadAttachment) -> None:
+    inner = scan(opened)
+    found = read_contents(opened, inner, read_attachment)
+    found.mark(decode_text(_first(inner, "subject")), "subject")
+    contents.attachments += found.attachments
+    contents.markings += [marking for marking in found.markings if marking not in contents.markings]
 
 
 def _first(structure: Part, name: str) -> bytes:

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from gateway.errors import Refused
 from gateway.intake.data import Arrival, DotReader, Fault, LineEndings
 from gateway.intake.wire import Wire
 from gateway.store.spool import Spool
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 # Mostly the octets that matter, so that terminators and near misses are common.
 SCRAPS = st.sampled_from(

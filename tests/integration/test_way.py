@@ -31,7 +31,7 @@ def test_a_sealed_notice_reaches_every_unit_and_its_sender_gets_one_receipt(
     assert events.count("ContentConsignment") == 44
     assert events.count("ConsignmentNotification") == 44
     assert [one["sequence"] for one in found["evidence"]] == list(range(1, len(events) + 1))
-    assert len(list((office.folder / "sms" / "outgoing").iterdir())) == 44
+    assert len(office.messages_to_phones()) == 44
 
     water = office.mailbox("unit:water")
     [view] = water["INBOX"]

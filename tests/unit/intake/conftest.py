@@ -24,6 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
 from gateway.config import Limits, Listener, Submission, Tls
 from gateway.directory.edit import add_account, add_group, add_unit
 from gateway.directory.live import LiveDirectory

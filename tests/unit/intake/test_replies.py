@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.errors import Reply
-from gateway.intake import replies
 from hypothesis import given
 from hypothesis import strategies as st
+
+from gateway.errors import Reply
+from gateway.intake import replies
 
 FIXED = [reply for reply in vars(replies).values() if isinstance(reply, Reply)]
 

@@ -6,6 +6,7 @@ import re
 import ssl
 
 import pytest
+
 from gateway.config import Tls
 from gateway.errors import ConfigurationError
 from gateway.intake.tls import TlsHolder

@@ -224,7 +224,7 @@ async def test_markings_are_levels_and_places_without_their_surroundings(find: A
     marks = (Marking("confidential", "2"), Marking("secret", "subject"), Marking("secret", "2"))
     facts = await find(make_inspection(markings=marks))
     assert facts.get("markings") == ("secret", "confidential")
-    assert facts.get("marking-places") == ("2", "subject")
+    assert facts.get("marking-places") == ("subject", "attachment")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from gateway.policy.cases import case_files, run_cases, usual_facts
 from gateway.policy.checks import CHECKS, known_facts
 from gateway.policy.engine import Policy
 from gateway.policy.facts import Fact, FactKind, Facts, Value
+from gateway.policy.types import PROGRAMS
 from gateway.policy.verdict import Outcome
 
 SHIPPED = Policy.load(None)
@@ -99,6 +100,12 @@ def test_a_wrong_seal_is_never_accepted_but_on_plain_mail(facts: Facts, seal: st
     verdict = SHIPPED.decide(facts.also({"seal": seal}))
     if verdict.outcome is Outcome.ACCEPT:
         assert verdict.message_class is MessageClass.MAIL
+
+
+@pytest.mark.parametrize("kind", sorted(PROGRAMS))
+def test_every_kind_of_program_that_can_be_recognised_is_refused(kind: str) -> None:
+    verdict = SHIPPED.decide(usual_facts().also({"file-types": (kind,)}))
+    assert verdict.reasons[0].code is Reason.FORBIDDEN_ATTACHMENT
 
 
 @CALM

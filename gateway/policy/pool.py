@@ -1,0 +1,320 @@
+"""Examines mail without letting it hurt the daemon: small and plain here, the rest in a child.
+
+A message that kills its child, or outlasts it, is examined once more without reading its files,
+and its digest is remembered so that a resend is not tried again. The key of the office stays in
+this process: a child that finds encrypted content asks for it to be opened here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+
+from gateway import config
+from gateway.domain.submission import Content
+from gateway.errors import Deferred
+from gateway.policy.child import (
+    PIECE,
+    BadFrame,
+    Request,
+    pack,
+    read_frame,
+    unpack,
+    write_frame,
+)
+from gateway.policy.examine import examine
+from gateway.policy.extract import NeedsChild, read_plainly, skip_reading
+from gateway.policy.inspection import Inspection
+from gateway.seals.book import SealBook
+from gateway.seals.judge import Judgement, judge
+from gateway.seals.opener import Opener
+from mailboxes.scan import scan
+
+T = TypeVar("T")
+
+LARGE = 4 * 1024 * 1024  # octets; one such message at a time, for the sake of memory
+_HERE = 4  # messages examined in threads of this process at once
+_KILLERS = 10_000  # digests remembered
+_START_SECONDS = 30
+_FEED_SECONDS = 60  # for handing a message over to a child
+_GRACE_SECONDS = 2  # scanning and judging, beside reading files
+_SCAN_RATE = 4 * 1024 * 1024  # octets a second at which a slow machine still scans
+_BUSY = "The post office cannot examine this message now, please send it again later"
+
+
+class ChildDied(Exception):
+    """The child ended, was late or broke the protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    content: Content
+    book: SealBook
+    request: Request
+    opener: Opener | None
+    seconds: float  # for the child's answer
+
+    def judged(self) -> Judgement:
+        """Judge here, with the key."""
+        octets = self.content.read()
+        return judge(
+            octets, scan(octets), unit_id=self.request.unit_id, book=self.book,
+            at=self.request.at, clock_skew=self.request.clock_skew, opener=self.opener,
+        )  # fmt: skip
+
+
+class _Child:
+    """One child process. Its methods block; one thread uses it at a time."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        self._book: SealBook | None = None
+        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=environment, cwd="/",
+        )  # fmt: skip
+        self._to = cast("BinaryIO", self.process.stdin)
+        self._from = cast("BinaryIO", self.process.stdout)
+        try:
+            with self._deadline(_START_SECONDS):
+                self._expect(b"R")
+        except ChildDied:
+            self.end()
+            raise
+
+    def examine(self, job: _Job) -> Inspection:
+        """Have the message examined. Raises ChildDied; the child is then of no more use."""
+        with self._deadline(_FEED_SECONDS):
+            if self._book is not job.book:
+                write_frame(self._to, b"B", pack(job.book))
+                self._book = job.book
+            judgement = job.request.judgement
+            write_frame(self._to, b"Q", pack(_without_octets(job.request)))
+            self._feed(job.content.chunks())
+            if judgement is not None:
+                self._feed(_pieces(judgement.opened or b""))
+        with self._deadline(job.seconds):
+            letter, octets = read_frame(self._from)
+        if letter == b"O":
+            judgement = job.judged()
+            with self._deadline(_FEED_SECONDS):
+                write_frame(self._to, b"J", pack(replace(judgement, opened=None)))
+                self._feed(_pieces(judgement.opened or b""))
+            with self._deadline(job.seconds):
+                letter, octets = read_frame(self._from)
+        if letter != b"I":
+            raise BadFrame("no inspection")
+        return unpack(Inspection, octets)
+
+    def end(self) -> None:
+        """Kill it and collect what is left."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self._to, self._from):
+            try:
+                stream.close()
+            except OSError:
+                continue  # octets that it never took
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def _feed(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            write_frame(self._to, b"D", piece)
+        write_frame(self._to, b"E")
+        self._to.flush()
+
+    def _expect(self, letter: bytes) -> None:
+        if read_frame(self._from)[0] != letter:
+            raise BadFrame("another frame was expected")
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        # Killing closes the pipes, which wakes the thread that waits on them.
+        timer = threading.Timer(seconds, self.process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except (OSError, BadFrame) as error:
+            raise ChildDied(str(error)) from error
+        finally:
+            timer.cancel()
+
+
+class Inspector:
+    """The examination of all mail that comes in."""
+
+    def __init__(
+        self,
+        settings: config.Policy,
+        seals: config.Seals,
+        office_host: str,
+        *,
+        command: Sequence[str] | None = None,
+    ) -> None:
+        """`command` replaces the child's command line in tests."""
+        self.replaced = 0  # children that died or were killed
+        self._settings = settings
+        self._clock_skew = seals.clock_skew_seconds
+        self._office_host = office_host
+        self._command = command or (
+            sys.executable, "-P", "-m", "gateway.policy.child", str(settings.extraction_memory),
+        )  # fmt: skip
+        self._children: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
+        self._all: set[_Child] = set()
+        self._here = asyncio.Semaphore(_HERE)
+        self._large = asyncio.Semaphore(1)
+        self._killers: OrderedDict[bytes, None] = OrderedDict()
+        self._tasks: set[asyncio.Task[Inspection]] = set()
+        self._threads = ThreadPoolExecutor(
+            _HERE + settings.extraction_children, thread_name_prefix="inspect"
+        )
+
+    async def start(self) -> None:
+        """Start the children, so that the first message finds them warm.
+
+        Raises Deferred when they cannot be started.
+        """
+        started = [self._run(self._spawn) for _ in range(self._settings.extraction_children)]
+        for child in await asyncio.gather(*started):
+            self._children.put_nowait(child)
+
+    async def close(self) -> None:
+        """Wait for what is being examined, then end the children."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for child in list(self._all):
+            await self._run(child.end)
+        self._all.clear()
+        self._threads.shutdown()
+
+    async def inspect(
+        self,
+        content: Content,
+        *,
+        unit_id: int,
+        book: SealBook,
+        opener: Opener | None,
+        at: datetime,
+        mt_priority: int | None,
+    ) -> Inspection:
+        """Examine a message that this unit offers at that moment.
+
+        Runs to its end even if the caller is cancelled, so a child is never left in the middle.
+        Raises Deferred when it cannot be examined now.
+        """
+        seconds = self._settings.extraction_seconds + _GRACE_SECONDS + content.size / _SCAN_RATE
+        request = Request(
+            unit_id=unit_id, at=at, clock_skew=self._clock_skew, office_host=self._office_host,
+            mt_priority=mt_priority, read=content.sha256 not in self._killers,
+            may_open=opener is not None, cpu_seconds=int(seconds), judgement=None,
+        )  # fmt: skip
+        task = asyncio.create_task(self._inspect(_Job(content, book, request, opener, seconds)))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Inspection]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # the caller may have gone and never ask
+
+    async def _inspect(self, job: _Job) -> Inspection:
+        if job.content.size <= self._settings.in_process:
+            async with self._here:
+                found = await self._run(lambda: _examine_here(job))
+            if isinstance(found, Inspection):
+                return found
+            job = replace(job, request=replace(job.request, judgement=found))
+        async with self._large if job.content.size > LARGE else nullcontext():
+            try:
+                return await self._in_child(job)
+            except ChildDied:
+                self._remember(job.content.sha256)
+            try:
+                return await self._in_child(replace(job, request=replace(job.request, read=False)))
+            except ChildDied as error:
+                raise Deferred(_BUSY, cause=f"the child died twice: {error}") from error
+
+    async def _in_child(self, job: _Job) -> Inspection:
+        child = await self._children.get()
+        try:
+            if child is None or not child.alive:
+                await self._discard(child)
+                child = None
+                child = await self._run(self._spawn)
+            inspection = await self._run(partial(child.examine, job))
+        except BaseException:
+            await self._discard(child)
+            self._children.put_nowait(None)
+            raise
+        self._children.put_nowait(child)
+        return inspection
+
+    def _spawn(self) -> _Child:
+        # Nothing of the daemon's environment (credentials) is given on.
+        root = str(Path(__file__).resolve().parents[2])
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": root}
+        environment |= {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            child = _Child(self._command, environment)
+        except (OSError, ChildDied) as error:
+            raise Deferred(_BUSY, cause=f"no child can be started: {error}") from error
+        self._all.add(child)
+        return child
+
+    async def _discard(self, child: _Child | None) -> None:
+        if child is not None:
+            self.replaced += 1
+            self._all.discard(child)
+            await self._run(child.end)
+
+    def _remember(self, digest: bytes) -> None:
+        self._killers[digest] = None
+        while len(self._killers) > _KILLERS:
+            self._killers.popitem(last=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _examine_here(job: _Job) -> Inspection | Judgement:
+    """The inspection, or, if a file must be read in a child, the judgement made so far."""
+    octets, request = job.content.read(), job.request
+    judgement = judge(
+        octets, scan(octets), unit_id=request.unit_id, book=job.book, at=request.at,
+        clock_skew=request.clock_skew, opener=job.opener,
+    )  # fmt: skip
+    try:
+        return examine(
+            octets, unit_id=request.unit_id, book=job.book, at=request.at,
+            clock_skew=request.clock_skew, opener=None, office_host=request.office_host,
+            mt_priority=request.mt_priority,
+            read_attachment=read_plainly if request.read else skip_reading, judgement=judgement,
+        )  # fmt: skip
+    except NeedsChild:
+        return judgement
+
+
+def _without_octets(request: Request) -> Request:
+    if request.judgement is None:
+        return request
+    return replace(request, judgement=replace(request.judgement, opened=None))
+
+
+def _pieces(octets: bytes) -> Iterator[bytes]:
+    for start in range(0, len(octets), PIECE):
+        yield octets[start : start + PIECE]

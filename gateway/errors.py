@@ -11,6 +11,8 @@
         └── StoreUnusable        another identity, a newer schema: the daemon must not start
 
 `public` is the sentence for the person outside; `str(error)` may add the private cause for the log.
+A reply says the same in two languages, since a client that cannot read UTF-8 gets ASCII only; the
+door chooses (`intake.replies`), so that whoever refuses need not know what the client reads.
 An error that is not in this tree is treated as temporary: see `as_reply`.
 """
 
@@ -25,7 +27,8 @@ class Reply:
 
     code: int
     enhanced: str
-    text: str
+    text: str  # English, ASCII
+    text_zh: str = ""  # the same in Chinese; empty: there is only the English
 
     def __str__(self) -> str:
         return f"{self.code} {self.enhanced} {self.text}"
@@ -56,22 +59,40 @@ class Refused(YizhanError):
     """A permanent refusal. `reason` is a code of DOMAIN (see `domain.event.Reason`)."""
 
     def __init__(
-        self, public: str, *, code: int = 550, enhanced: str = "5.7.1", reason: str = "Other",
-        cause: str = "",
-    ) -> None:
+        self, public: str, *, zh: str = "", code: int = 550, enhanced: str = "5.7.1",
+        reason: str = "Other", cause: str = "",
+    ) -> None:  # fmt: skip
+        """`public` is the sentence in English, `zh` the same in Chinese."""
         super().__init__(public, cause=cause)
-        self.reply = Reply(code, enhanced, public)
+        self.reply = Reply(code, enhanced, public, zh)
         self.reason = reason
+
+    @classmethod
+    def saying(cls, reply: Reply, *, reason: str = "Other", cause: str = "") -> Refused:
+        """The refusal that gives this reply."""
+        return cls(
+            reply.text, zh=reply.text_zh, code=reply.code, enhanced=reply.enhanced,
+            reason=reason, cause=cause,
+        )  # fmt: skip
 
 
 class Deferred(YizhanError):
     """A temporary refusal: the client keeps the mail and tries again."""
 
     def __init__(
-        self, public: str, *, code: int = 451, enhanced: str = "4.3.0", cause: str = ""
-    ) -> None:
+        self, public: str, *, zh: str = "", code: int = 451, enhanced: str = "4.3.0",
+        cause: str = "",
+    ) -> None:  # fmt: skip
+        """`public` is the sentence in English, `zh` the same in Chinese."""
         super().__init__(public, cause=cause)
-        self.reply = Reply(code, enhanced, public)
+        self.reply = Reply(code, enhanced, public, zh)
+
+    @classmethod
+    def saying(cls, reply: Reply, *, cause: str = "") -> Deferred:
+        """The deferral that gives this reply."""
+        return cls(
+            reply.text, zh=reply.text_zh, code=reply.code, enhanced=reply.enhanced, cause=cause
+        )
 
 
 class StoreError(YizhanError):
@@ -92,12 +113,26 @@ class StoreUnusable(StoreError):
     exit_status = 78
 
 
+_NO_ROOM = Reply(
+    452,
+    "4.3.1",
+    "The post office cannot store mail now, please try again",
+    "邮局暂时无法保存邮件，请稍后再发",
+)
+_TROUBLE = Reply(
+    451,
+    "4.3.0",
+    "The post office had an error, please send again later",
+    "邮局出现故障，请稍后再发",
+)
+
+
 def as_reply(error: BaseException) -> Reply:
     """The reply for any error; what we do not know is temporary, and says nothing internal."""
     match error:
         case Refused() | Deferred():
             return error.reply
         case StoreUnavailable():
-            return Reply(452, "4.3.1", "The post office cannot store mail now, please try again")
+            return _NO_ROOM
         case _:
-            return Reply(451, "4.3.0", "The post office had an error, please send again later")
+            return _TROUBLE

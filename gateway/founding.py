@@ -1,12 +1,14 @@
 """Founding an office: state directory, database, keys, certificate and configuration file.
 
-Nothing that exists is ever overwritten: a second `init` on the same place says so and stops.
+Nothing that exists is ever overwritten: a second `init` on the same place says so and stops. What
+fails half way (no gpg, a full disk) is taken away again, so that it can be tried again.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,6 +61,11 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
     for taken in (file, plan.state / identity.FILE):
         if taken.exists():
             raise CommandError(f"{taken}: there is an office here already; nothing was changed")
+    for taken in (plan.folder / "tls.crt", plan.folder / "tls.key"):
+        if taken.exists():
+            raise CommandError(f"{taken}: there is such a file already; nothing was changed")
+    if plan.state.is_dir() and any(plan.state.iterdir()):
+        raise CommandError(f"{plan.state}: this folder is not empty; nothing was changed")
     try:
         ipaddress.ip_address(plan.address)
     except ValueError:
@@ -68,6 +75,17 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise CommandError(f"{folder}: cannot be made: {error.strerror}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CommandError(f"{folder}: cannot be written; it must belong to the daemon's user")
+    try:
+        _make(plan, file, now, say)
+    except BaseException:
+        _take_away(plan, file)
+        raise
+    return file
+
+
+def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None]) -> None:
     say("making the certificate ...")
     make_certificate(plan, now)
     if plan.spool is not None:
@@ -98,7 +116,17 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
         identity.create(database, plan.state, plan.domain, now)
     finally:
         database.stop()
-    return file
+
+
+def _take_away(plan: Plan, file: Path) -> None:
+    """Undo a founding that failed; the state directory was empty before it."""
+    for made in (file, plan.folder / "tls.crt", plan.folder / "tls.key"):
+        made.unlink(missing_ok=True)
+    for left in plan.state.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def make_certificate(plan: Plan, now: datetime) -> None:

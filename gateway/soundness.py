@@ -79,10 +79,12 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
         try:
             with socket.create_server((address, port), family=family):
                 pass
+        except PermissionError:
+            continue  # a port below 1024: systemd gives the daemon the right, a command has none
         except OSError as error:
             faults.append(
-                f"{path}: {key}: cannot listen on {address} port {port}: {error.strerror} "
-                "(if the post office is running, that is why)"
+                f"{path}: {key}: cannot listen on {address} port {port}: "
+                f"{os.strerror(error.errno or 0)} (if the post office is running, that is why)"
             )
     return faults
 

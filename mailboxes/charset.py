@@ -8,6 +8,7 @@ are tried as UTF-8 and GB18030 before anything is replaced by U+FFFD.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
 
 GUESS: Sequence[str] = ("utf-8", "gb18030")
@@ -29,6 +30,11 @@ _NOT_CHARSETS = {
     "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape",
     "punycode", "idna", "undefined",
 }  # fmt: skip
+
+# GB 2312 in EUC: rows 16 to 87 are hanzi, row 3 is full-width ASCII, row 1 punctuation.
+_HANZI = rb"[\xb0-\xf7][\xa1-\xfe]"
+_TWO_HANZI = re.compile(rb"(?:" + _HANZI + rb"){2}")
+_GB2312 = re.compile(rb"(?:[\x00-\x7f]++|" + _HANZI + rb"|[\xa1\xa3][\xa1-\xfe])*+")
 
 
 def charset_text(octets: bytes, charset: str) -> str:
@@ -61,11 +67,26 @@ def raw_text(value: bytes, guess: Sequence[str] = GUESS) -> tuple[str, str]:
     for name in guess:
         codec = _codec(name) or "utf-8"
         try:
-            return value.decode(codec), codec
+            text = value.decode(codec)
         except UnicodeError:
             continue
+        if codec == "utf-8" and "gb18030" in guess and _is_gb2312_by_chance(value, text):
+            continue
+        return text, codec
     texts = [value.decode(_codec(name) or "utf-8", "replace") for name in guess or GUESS]
     return min(texts, key=lambda text: text.count("\ufffd")), ""
+
+
+def _is_gb2312_by_chance(value: bytes, text: str) -> bool:
+    """Whether octets that are UTF-8 are far likelier two or more hanzi of GB 2312.
+
+    通知, 通讯录 and 学校 in GBK happen to be UTF-8, of letters that no mail mixes. Text with a
+    hanzi in UTF-8, or with nothing but Latin accents and signs, is never taken for it.
+    """
+    if _TWO_HANZI.search(value) is None or max(text) >= "\u0800":
+        return False
+    foreign = [letter for letter in text if letter >= "\x80"]
+    return max(foreign) >= "\u0250" and _GB2312.fullmatch(value) is not None
 
 
 def wire_text(value: bytes) -> str:

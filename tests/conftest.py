@@ -32,14 +32,13 @@ def office_template() -> Iterator[Path]:
         yield offices.make_template(folder / "demo")
 
 
-@pytest.fixture
-def make_office(office_template: Path) -> Iterator[Callable[..., offices.Office]]:
-    """Makes fresh offices; their daemons end with the test."""
+@contextmanager
+def _maker(template: Path) -> Iterator[Callable[..., offices.Office]]:
     made: list[offices.Office] = []
     with _short_folder() as folder:
 
         def make(name: str = "o", **changes: Any) -> offices.Office:
-            office = offices.copy_office(office_template, folder / name, **changes)
+            office = offices.copy_office(template, folder / name, **changes)
             made.append(office)
             return office
 
@@ -47,6 +46,20 @@ def make_office(office_template: Path) -> Iterator[Callable[..., offices.Office]
         for office in made:
             if office.process is not None:
                 office.kill()
+
+
+@pytest.fixture
+def make_office(office_template: Path) -> Iterator[Callable[..., offices.Office]]:
+    """Makes fresh offices; their daemons end with the test."""
+    with _maker(office_template) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_module_office(office_template: Path) -> Iterator[Callable[..., offices.Office]]:
+    """Makes offices that the tests of one module share; their daemons end with the module."""
+    with _maker(office_template) as make:
+        yield make
 
 
 @pytest.fixture

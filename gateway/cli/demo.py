@@ -82,6 +82,7 @@ async def _settle(office: Any, answer: Any) -> dict[str, Any] | None:
     import asyncio
 
     from gateway.cli.document import describe
+    from gateway.domain.clock import rfc3339
     from gateway.exchange.documents import newest_refusal
 
     document = answer.document_id or office.database.read_now(newest_refusal)
@@ -90,7 +91,12 @@ async def _settle(office: Any, answer: Any) -> dict[str, Any] | None:
     waited = 0.0
     while True:
         found = describe(office, document)
-        waiting = [r for r in found["reminders"] if r["state"] in ("queued", "handing-over")]
+        now = rfc3339(office.clock.now())
+        waiting = [
+            r
+            for r in found["reminders"]
+            if r["state"] in ("queued", "handing-over") and r["due"] <= now
+        ]
         if not waiting or waited >= _PATIENCE:
             return found
         if waited and waited % 2 == 0:

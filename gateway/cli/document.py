@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +78,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one document: a time line for people, or everything with --json.
+
+    Where the same happened to many recipients within a second, one line stands for all.
 
     Example: yizhan document show 06hs3kx9qe7w2v5m8n4r1t0abc --json
     """
@@ -172,19 +175,39 @@ def timeline(found: dict[str, Any]) -> None:
     sender = found["sender"]
     console.print(f"  from {sender['address']} (unit {sender['unit']}, {sender['account']})")
     console.print(f"  {found['size']} octets, sha256 {found['digest']}")
-    events = [
-        (e["time"], e["event"], e["recipient"], _reasons(e), f"#{e['sequence']}")
-        for e in found["evidence"]
-    ]
-    events += [
-        (r["due"], f"reminder {r['state']}", r["name"], r["number"], r["id"][-6:])
-        for r in found.get("reminders", [])
-    ]
-    for time, event, who, detail, mark in sorted(events):
+    for time, event, who, detail, mark in _steps(found):
         console.print(
             f"  [cyan]{time}[/cyan]  {escape(event):34} {escape(who):32} "
             f"{escape(detail)} [dim]{escape(mark)}[/dim]"
         )
+
+
+_AT_ONCE = 4  # more of the same within a second stand on one line; --json has each
+_SECOND = len("2026-11-21T17:55:00")
+
+
+def _steps(found: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """The lines of the time line: evidence in its order and reminders, second by second."""
+    steps = [
+        (e["time"], e["event"], e["recipient"], _reasons(e), f"#{e['sequence']}")
+        for e in found["evidence"]
+    ]
+    steps += [
+        (r["due"], f"reminder {r['state']}", r["name"], r["number"], r["id"][-6:])
+        for r in found.get("reminders", [])
+    ]
+    steps.sort(key=lambda step: step[0][:_SECOND])  # stable: evidence keeps its own order
+    lines = []
+    for _, group in groupby(steps, key=lambda step: (step[0][:_SECOND], step[1])):
+        same = list(group)
+        if len(same) <= _AT_ONCE:
+            lines += same
+            continue
+        time, event, _, detail, mark = same[0]
+        shared = detail if {one[3] for one in same} == {detail} else ""
+        marks = f"{mark} to {same[-1][4]}" if mark.startswith("#") else ""
+        lines.append((time, event, f"{len(same)} recipients", shared, marks))
+    return lines
 
 
 def _reasons(event: dict[str, Any]) -> str:

@@ -34,12 +34,17 @@ def init(
 ) -> None:
     """Make a new office: configuration, certificate, database, keys and the first operator.
 
-    Nothing that exists is overwritten. Questions are asked for what no option gives.
+    Nothing that exists is overwritten. Questions are asked for what no option gives. Run it as
+    root, and both folders belong to the daemon's user: all that it makes will be that user's.
 
-    Example: sudo -u yizhan yizhan init --folder /etc/yizhan --state /var/lib/yizhan
+    Example: yizhan init --folder /etc/yizhan --state /var/lib/yizhan --domain heping.test
     """
+    from gateway.cli.office import become_owner
     from gateway.domain.clock import SystemClock
     from gateway.founding import Plan, found
+
+    if state.is_dir():  # made for the daemon's user: what is in it must be that user's too
+        become_owner(state)
 
     def ask(question: str, given: str, default: str = "") -> str:
         if given:

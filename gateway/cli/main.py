@@ -84,7 +84,7 @@ def _print_manual(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    manual: Annotated[  # noqa: ARG001  # its callback does it
+    manual: Annotated[
         bool,
         typer.Option("--manual", hidden=True, is_eager=True, callback=_print_manual),
     ] = False,

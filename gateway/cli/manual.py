@@ -26,13 +26,15 @@ Everything is one program, `yizhan`. This page is made from the code: `make docs
 - **For programs.** `--json` prints JSON to standard output. Sentences about errors go to standard
   error.
 
-| exit status | meaning |
-| --- | --- |
-| 0 | done |
-| 1 | it could not be done, or what was asked is not so (a receipt that is not proved, a case of the policy that fails); one sentence says why |
-| 2 | the command line was not understood |
-| 70 | an error of the program itself; `YIZHAN_DEBUG=1` shows where |
-| 78 | the configuration or the state directory cannot be used; one sentence for each fault, with file and key |
+An exit status is one of:
+
+- `0`: done.
+- `1`: it could not be done, or what was asked is not so (a receipt is not proved, a case of the
+  policy fails). One sentence says why.
+- `2`: the command line was not understood.
+- `70`: an error of the program itself; `YIZHAN_DEBUG=1` shows where.
+- `78`: the configuration or the state directory cannot be used. One sentence for each fault, with
+  file and key.
 """
 
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from gateway.domain.clock import Clock, milliseconds
 from gateway.exchange.outbox import Kind
@@ -26,7 +26,7 @@ from gateway.store.fault import reach
 
 log = structlog.stdlib.get_logger("yizhan.outbox")
 
-LEASE_SECONDS = 60
+LEASE_SECONDS = 10  # after a crash the next worker waits so long; finishing twice is impossible anyway
 POLL_SECONDS = 1.0
 BATCH = 16
 
@@ -92,6 +92,8 @@ class OutboxWorker:
 
     async def turn(self) -> bool:
         """Lease what is due and finish it; True if there was any progress."""
+        if not await self._database.read(self._has_due):
+            return False
         pieces = await self._database.write(self._lease)
         done = await asyncio.gather(*(self._finish(piece) for piece in pieces))
         return any(done)
@@ -120,11 +122,19 @@ class OutboxWorker:
             return False
         return True
 
+    def _has_due(self, connection: Connection) -> bool:
+        """Asked before leasing, so that an idle office writes nothing."""
+        return connection.execute(select(outbox.c.id).where(self._due()).limit(1)).first() is not None
+
+    def _due(self) -> ColumnElement[bool]:
+        now = milliseconds(self._clock.now())
+        return and_(outbox.c.due_at <= now, outbox.c.lease_until <= now)
+
     def _lease(self, connection: Connection) -> list[Piece]:
         now = self._clock.now()
         rows = connection.execute(
             select(outbox)
-            .where(outbox.c.due_at <= milliseconds(now), outbox.c.lease_until <= milliseconds(now))
+            .where(self._due())
             .order_by(outbox.c.due_at, outbox.c.id)
             .limit(BATCH)
             .with_for_update(skip_locked=True)

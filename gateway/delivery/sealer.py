@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from gateway.domain.clock import Clock
-from gateway.evidence.log import Log
+from gateway.evidence.log import Log, waiting
 from gateway.store.database import Database
 from gateway.store.fault import reach
 
@@ -51,7 +51,7 @@ class Sealer:
 
     async def turn(self) -> None:
         """Seal everything that waits."""
-        while True:
+        while await self._database.read(waiting):
             now = self._clock.now()
             checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
             if checkpoint is None:

@@ -33,9 +33,19 @@ from gateway.directory.passwords import hash_password, verify
 from gateway.domain.clock import Clock
 from gateway.errors import Reply, YizhanError
 
-WRONG = Reply(535, "5.7.8", "Login or password is wrong")
-ELSEWHERE = Reply(535, "5.7.1", "This account may not log in from this network address")
-STRANGER = Reply(535, "5.7.8", "This client certificate belongs to no account here")
+WRONG = Reply(535, "5.7.8", "Login or password is wrong", "账号或密码错误")
+ELSEWHERE = Reply(
+    535,
+    "5.7.1",
+    "This account may not log in from this network address",
+    "此账号不能从该网络地址登录",
+)
+STRANGER = Reply(
+    535,
+    "5.7.8",
+    "This client certificate belongs to no account here",
+    "此客户端证书不属于任何账号",
+)
 
 _REMEMBERED = timedelta(minutes=10)
 _NAME_LIMIT = 64
@@ -154,11 +164,7 @@ class Authenticator:
         if not seconds:
             return
         self.counts["locked"] += 1
-        text = (
-            "Too many wrong passwords for this account from your address; "
-            f"try again in {max(1, round(seconds / 60))} min, or ask the operator to unlock it"
-        )
-        raise LoginFailed(Reply(454, "4.7.0", text), cause=f"{name!r} from {at}")
+        raise LoginFailed(_locked(max(1, round(seconds / 60))), cause=f"{name!r} from {at}")
 
     def _admit(self, account: Account, client_ip: str) -> Account:
         if not _allowed(account, client_ip):
@@ -188,6 +194,16 @@ class Authenticator:
             turn.users -= 1
             if not turn.users:
                 del self._turns[at]
+
+
+def _locked(minutes: int) -> Reply:
+    return Reply(
+        454,
+        "4.7.0",
+        "Too many wrong passwords for this account from your address; "
+        f"try again in {minutes} min, or ask the operator to unlock it",
+        f"此账号从您的地址多次输错密码，请 {minutes} 分钟后再试，或请系统管理员解锁",
+    )
 
 
 def _allowed(account: Account, client_ip: str) -> bool:

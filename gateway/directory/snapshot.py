@@ -160,6 +160,12 @@ class Directory:
             return self.owner_of(account.address)
         return self._person(account) if account.active else None
 
+    def language_of(self, account: Account) -> str:
+        """What the account's people read: its own language, else its main unit's."""
+        if account.language or not account.memberships:
+            return account.language
+        return self._units_by_id[account.memberships[0].unit_id].language
+
     def owner_of(self, address: Address) -> Owner | None:
         """Whose mailbox gets the receipts for documents sent under that address."""
         target = self.resolve(address)
@@ -229,9 +235,7 @@ class Directory:
 
     def _person(self, account: Account) -> Owner:
         main = account.memberships[0].unit_id if account.memberships else None
-        unit = self._units_by_id[main] if main is not None else None
-        language = account.language or (unit.language if unit else "")
-        return Owner(OwnerKind.PERSON, account.login, main, language)
+        return Owner(OwnerKind.PERSON, account.login, main, self.language_of(account))
 
     def _desk(self, desk: Desk) -> Owner:
         unit = self._units_by_id[desk.unit_id]

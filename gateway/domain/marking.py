@@ -84,8 +84,10 @@ _ENGLISH_FORM = re.compile(
     r"|(?i:classification)\s?[:=]\s?(?P<labelled>(?i:top secret|secret|confidential))\b"
 )
 _ENGLISH_BRACKETED = re.compile(rf"[\[(【]\s?{_ENGLISH}\s?[\])】]")
-# Asked of the text as written, before the costly folding; full-width letters may spell English.
-_POSSIBLE = re.compile("[密宻\uff21-\uff5a]|secret|confidential|classification", re.IGNORECASE)
+# Asked of the text as written, before the costly folding: both scripts, whatever hides between.
+_POSSIBLE = re.compile(
+    r"[绝絕絶机機秘祕]\W{0,16}[密宻]|[\uff21-\uff5a]{6}|secret|confidential", re.IGNORECASE
+)
 
 
 def find_markings(text: str, place: str) -> list[tuple[Level, str]]:

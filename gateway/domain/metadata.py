@@ -53,6 +53,8 @@ KINDS = tuple(
 )
 _EDGES = " ([【{（）)]】}"
 _NOT_AN_ORDER = ("口令", "指令", "法令", "号令", "政令", "禁令", "司令", "时令", "夏令", "冬令")
+# 请提意见, 征求意见: what a mail asks for, not what it is.
+_NOT_AN_OPINION = ("提意见", "求意见", "取意见", "馈意见", "表意见", "有意见", "无意见", "何意见")
 _TITLE_TAIL = re.compile(
     rf"[\s.,;:!?。、…_—-]+$|[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,20}}[{_CLOSE}]\s*$|\.(?:docx?|pdf|wps|ofd)$"
 )
@@ -218,7 +220,7 @@ def _kind(title: str) -> str:
         folded = shorter
     if folded.endswith("令") and not folded.endswith(_NOT_AN_ORDER):
         return "命令"
-    if folded.endswith("信函"):
+    if folded.endswith(("信函", *_NOT_AN_OPINION)):
         return ""
     return next((kind for kind in KINDS if folded.endswith(kind)), "")
 

@@ -27,14 +27,14 @@ from gateway.exchange.means import Means
 from gateway.exchange.recipients import expand
 from gateway.exchange.refuse import find_refusal, refuse
 from gateway.policy.clamd import Scanner
-from gateway.policy.collect import collect
+from gateway.policy.collect import collect, settings_version
 from gateway.policy.engine import Policy
 from gateway.policy.inspection import Inspection
 from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
 from gateway.policy.verdict import Outcome, Verdict
-from gateway.seals.opener import Opener
 from gateway.seals.live import LiveSeals
+from gateway.seals.opener import Opener
 from gateway.store.blobs import Blobs
 from gateway.store.database import Database
 from gateway.store.fault import reach
@@ -95,7 +95,14 @@ class Exchange:
         account, unit = self._sender(directory, submission)
         book = await self._seals.current()
         judges = self.judges
-        circumstances = f"{judges.policy.version}/{directory.version}/{self._seals.version}"
+        circumstances = "/".join(
+            (
+                judges.policy.version,
+                settings_version(judges.settings),
+                str(directory.version),
+                str(self._seals.version),
+            )
+        )
         refused = await self._database.read(
             lambda c: find_refusal(c, submission, circumstances, self._clock.now())
         )
@@ -121,13 +128,11 @@ class Exchange:
             judges.scanner,
         )
         verdict = judges.policy.decide(facts)
-        error = verdict.error("zh-CN" if submission.smtputf8 else "en")
+        error = verdict.error()
         if isinstance(error, Refused):
-            await self._refuse(
-                submission, account, unit, inspection, verdict, error, circumstances
-            )
+            await self._refuse(submission, account, unit, inspection, verdict, error, circumstances)
         if verdict.outcome is not Outcome.ACCEPT:
-            raise error or Deferred("Please send again later", cause=verdict.rule)
+            raise error or Deferred("Please send again later", zh="请稍后再发", cause=verdict.rule)
         accepted = await self._accept(submission, account, unit, directory, inspection, verdict)
         reach("before-reply")
         self._committed()
@@ -149,7 +154,10 @@ class Exchange:
         if account is None or unit is None:
             raise Refused(
                 "This account may not send under this address any more; ask the operator",
-                code=550, enhanced="5.7.1", reason="SenderNotIdentified",
+                zh="此账号不能再使用该发件地址，请联系系统管理员",
+                code=550,
+                enhanced="5.7.1",
+                reason="SenderNotIdentified",
             )
         return account, unit
 
@@ -175,7 +183,7 @@ class Exchange:
                 unit=unit,
                 message_id=inspection.message_id,
                 verdict=verdict,
-                reply=str(error.reply),
+                reply=error.reply,
                 circumstances=circumstances,
                 now=now,
             )

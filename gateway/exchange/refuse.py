@@ -1,4 +1,4 @@
-"""Refusing after DATA: evidence, a receipt for the sender, and nothing of the content but a digest."""
+"""Refusing after DATA: evidence, a receipt for the sender, and of the content only a digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.directory.model import Account, Unit
 from gateway.domain.clock import milliseconds
 from gateway.domain.event import Event
 from gateway.domain.submission import Submission
-from gateway.errors import Refused
+from gateway.errors import Refused, Reply
 from gateway.evidence.record import Actor, ContentDigest, Statement
 from gateway.exchange import outbox
 from gateway.exchange.means import Means
@@ -25,25 +25,24 @@ RESEND_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal that stands: its id and the reply that the client got, as `552 5.3.4 text`."""
+    """A refusal that stands: its id, and the reply that the client got."""
 
     id: str
-    reply: str
+    reply: Reply
     reason: str
 
     def error(self) -> Refused:
         """The same reply once more, as an error to raise."""
-        code, enhanced, text = self.reply.split(" ", 2)
-        return Refused(text, code=int(code), enhanced=enhanced, reason=self.reason)
+        return Refused.saying(self.reply, reason=self.reason)
 
 
 def find_refusal(
     connection: Connection, submission: Submission, circumstances: str, now: datetime
 ) -> Refusal | None:
     """The refusal of an identical submission, if nothing has changed since that could decide
-    otherwise (`circumstances` names the versions of rules, directory and seals)."""
+    otherwise (`circumstances` names the versions of rules, settings, directory and seals)."""
     row = connection.execute(
-        select(refusals.c.id, refusals.c.reply, refusals.c.reasons).where(
+        select(refusals.c.id, refusals.c.reply, refusals.c.reasons, refusals.c.texts).where(
             refusals.c.mail_from == str(submission.sender),
             refusals.c.digest == submission.content.sha256,
             refusals.c.recipients_digest == fingerprint(submission.recipients),
@@ -54,7 +53,9 @@ def find_refusal(
     ).first()
     if row is None:
         return None
-    return Refusal(row.id, row.reply, json.loads(row.reasons)[0]["code"])
+    code, enhanced, text = row.reply.split(" ", 2)
+    reply = Reply(int(code), enhanced, text, json.loads(row.texts).get("zh-CN", ""))
+    return Refusal(row.id, reply, json.loads(row.reasons)[0]["code"])
 
 
 def refuse(
@@ -67,7 +68,7 @@ def refuse(
     unit: Unit,
     message_id: str,
     verdict: Verdict,
-    reply: str,
+    reply: Reply,
     circumstances: str,
     now: datetime,
 ) -> Refusal:
@@ -91,7 +92,7 @@ def refuse(
             reasons=json.dumps(reasons, ensure_ascii=False),
             sentence=verdict.sentence,
             texts=json.dumps(dict(verdict.texts), ensure_ascii=False),
-            reply=reply,
+            reply=str(reply),
             envid=submission.envid,
             envelope=json.dumps(
                 [[str(r.address), sorted(r.notify), r.orcpt] for r in submission.recipients]
@@ -110,9 +111,7 @@ def refuse(
                 reasons=tuple((r.code, r.detail) for r in verdict.reasons),
                 sender=str(submission.sender),
                 submission_time=submission.received_at,
-                content=ContentDigest(
-                    submission.content.sha256.hex(), submission.content.size
-                ),
+                content=ContentDigest(submission.content.sha256.hex(), submission.content.size),
                 message_id=message_id,
                 actor=Actor(
                     account=account.login,

@@ -100,10 +100,10 @@ refusals = Table(
     Column("reasons", Text, nullable=False),  # JSON list of {code, detail}
     Column("sentence", Text, nullable=False),  # key of the wording
     Column("texts", Text, nullable=False),  # JSON: language -> the sentence
-    Column("reply", Text, nullable=False),  # the line that the client got
+    Column("reply", Text, nullable=False),  # code, status, English; `texts` has both
     Column("envid", Text, nullable=False),
     Column("envelope", Text, nullable=False),  # JSON list of [address, notify, orcpt]
-    Column("circumstances", Text, nullable=False),  # versions of rules, directory and seals
+    Column("circumstances", Text, nullable=False),  # what else could change the verdict
     Index("ix_refusals_resend", "mail_from", "digest"),
 )
 

@@ -68,6 +68,7 @@ class Conversation(SMTP):
         self.wire = Wire()
         self.budget = Budget(limits, loop.time())
         self.utf8 = services.listener.utf8_replies == "always"
+        self.language = "en"  # of the first line where two may be sent
         self.certificate: bytes | None = None
         self.tls_version = ""
         self._cut: asyncio.TimerHandle | None = None
@@ -144,7 +145,7 @@ class Conversation(SMTP):
 
     async def say(self, reply: Reply) -> None:
         """Send a reply. Raises Gone if nobody listens any more."""
-        await self.send(replies.octets(reply, utf8=self.utf8))
+        await self.send(replies.octets(reply, utf8=self.utf8, first=self.language))
 
     async def send(self, octets: bytes) -> None:
         """Send what is already in the form of the wire. Raises Gone."""

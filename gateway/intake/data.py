@@ -169,10 +169,7 @@ class Arrival:
             else:
                 await self._write_in_thread(message)
         except OSError as error:
-            full = replies.DISK_FULL
-            self._give_up(
-                Deferred(full.text, code=full.code, enhanced=full.enhanced, cause=str(error))
-            )
+            self._give_up(Deferred.saying(replies.DISK_FULL, cause=str(error)))
 
     async def _write_in_thread(self, message: bytes) -> None:
         """Encrypt and write where no other client waits for it.
@@ -193,10 +190,4 @@ class Arrival:
 
 
 def _refusal(reply: Reply, reason: str, faults: set[Fault] | None = None) -> Refused:
-    return Refused(
-        reply.text,
-        code=reply.code,
-        enhanced=reply.enhanced,
-        reason=reason,
-        cause=", ".join(sorted(faults or ())),
-    )
+    return Refused.saying(reply, reason=reason, cause=", ".join(sorted(faults or ())))

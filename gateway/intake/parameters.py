@@ -53,7 +53,7 @@ class RecipientParameters:
 
 def refusal(reply: Reply, reason: str = "Other") -> Refused:
     """The error that makes the session give that reply."""
-    return Refused(reply.text, code=reply.code, enhanced=reply.enhanced, reason=reason)
+    return Refused.saying(reply, reason=reason)
 
 
 def split_path(argument: str, keyword: str, syntax: Reply) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,6 +120,7 @@ class SubmissionSession(Conversation):
         self.helo = ""
         self.extended = False
         self.logged_in = None
+        self.language = "en"
         self._forget_mail()
 
     async def smtp_AUTH(self, argument: str) -> None:  # noqa: N802
@@ -151,7 +153,8 @@ class SubmissionSession(Conversation):
             raise refusal(replies.too_large(self.services.limits.size), "TooLarge")
         self._check_space(parameters.size or 0)
         directory = await self.services.directory.current()
-        account = _still_the_same(directory, account)
+        account = self._still_the_same(directory, account)
+        self.language = directory.language_of(account)
         if not path:
             raise refusal(replies.NULL_SENDER)
         sender = _address(path, replies.BAD_SENDER, utf8=parameters.smtputf8)
@@ -189,11 +192,21 @@ class SubmissionSession(Conversation):
             raise refusal(replies.LOGIN_FIRST)
         return self.logged_in.account
 
+    def _still_the_same(self, directory: Directory, account: Account) -> Account:
+        """The account as it is now; a session must not outlive what it logged in with."""
+        now = directory.account_by_id(account.id)
+        if now is None or not now.active or now.password_hash != account.password_hash:
+            raise Farewell(replies.LOGIN_CHANGED)
+        if self.logged_in is not None and self.logged_in.strength == "certificate":
+            shown = hashlib.sha256(self.certificate or b"").hexdigest()
+            if shown not in now.certificates:
+                raise Farewell(replies.LOGIN_CHANGED)
+        return now
+
     def _check_space(self, size: int) -> None:
         disk = os.statvfs(self.services.spool_directory)
         if disk.f_bavail * disk.f_frsize - size < self.services.limits.free_space:
-            full = replies.DISK_FULL
-            raise Deferred(full.text, code=full.code, enhanced=full.enhanced)
+            raise Deferred.saying(replies.DISK_FULL)
 
     # The message
 
@@ -276,7 +289,7 @@ class SubmissionSession(Conversation):
             raise
         except Exception as error:
             log.exception("acceptance-failed", peer=self.peer)
-            raise Deferred(as_reply(error).text, cause=type(error).__name__) from error
+            raise Deferred.saying(as_reply(error), cause=type(error).__name__) from error
 
     def _submission(
         self, mail: Transaction, repaired: frozenset[Fault], spool: Spool, now: datetime
@@ -329,11 +342,3 @@ def _check_recipient(directory: Directory, address: Address) -> None:
         raise refusal(replies.NO_SUCH_RECIPIENT, "UnknownRecipient")
     if not target.owners:
         raise refusal(replies.NO_MEMBERS, "UnknownRecipient")
-
-
-def _still_the_same(directory: Directory, account: Account) -> Account:
-    """The account as it is now; a session must not outlive its login's password or its account."""
-    now = directory.account_by_id(account.id)
-    if now is None or not now.active or now.password_hash != account.password_hash:
-        raise Farewell(replies.LOGIN_CHANGED)
-    return now

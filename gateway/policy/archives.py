@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -42,6 +43,9 @@ _BROKEN = (
     OSError,
     ValueError,
     RuntimeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
 )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.domain.marking import find_markings
@@ -18,10 +18,12 @@ from gateway.policy.inspection import Attachment, Marking, PartDigest, Text
 from gateway.policy.markup import html_text
 from gateway.policy.types import found_type
 from mailboxes.decode import charset_text, decode_body, decode_text, parameter
+from mailboxes.scan import scan
 from mailboxes.structure import Part
 
 TEXT_KEPT = 500_000  # characters of one message that are kept for search
 _NAME_KEPT = 1_000
+_DEPTH = 4  # messages within files within messages
 
 ReadAttachment = Callable[[str, str, bytes], Extracted]  # name, declared type, decoded octets
 
@@ -85,6 +87,7 @@ class _File:
     name: str
     octets: bytes
     sha256: str
+    depth: int
 
 
 class Hash(Protocol):
@@ -93,8 +96,10 @@ class Hash(Protocol):
     def update(self, octets: bytes, /) -> None: ...
 
 
-def read_contents(octets: bytes, structure: Part, read: ReadAttachment) -> Contents:
-    """Everything that the leaf parts of a message hold.
+def read_contents(
+    octets: bytes, structure: Part, read: ReadAttachment, *, depth: int = 0
+) -> Contents:
+    """Everything that the leaf parts of a message hold; `depth` counts messages within files.
 
     Raises what `read` raises, nothing else.
     """
@@ -105,7 +110,7 @@ def read_contents(octets: bytes, structure: Part, read: ReadAttachment) -> Conte
         decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
         digest = _add_digest(contents, whole, part, decoded)
         if not leaf.structural:
-            _read_leaf(contents, leaf, _File(part_name(part), decoded, digest), read)
+            _read_leaf(contents, leaf, _File(part_name(part), decoded, digest, depth), read)
     contents.parts_digest = whole.hexdigest()
     for part in _entities(structure):
         _read_description(contents, part, root=part is structure)
@@ -173,13 +178,17 @@ def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachmen
     if file.name or part.disposition == "attachment" or not _is_body(part, decoded):
         charset = parameter(part.parameters, "charset")
         declared = f"{part.media_type}; charset={charset}" if charset else part.media_type
-        _add_file(contents, part, file, read(file.name, declared, decoded))
+        found = read(file.name, declared, decoded)
+        if _is_message(part, file, found):
+            found = Extracted("message/rfc822", found.reading)
+            _read_message(contents, part, file, read)
+        _add_file(contents, part, file, found)
         return
     place = part.number if leaf.embedded else "body"
     for begin in _UU.finditer(decoded):
         inner = decode_body(begin[0], "x-uuencode")
         name = charset_text(begin[1].strip(), "")[:_NAME_KEPT]
-        uu_file = _File(name, inner, hashlib.sha256(inner).hexdigest())
+        uu_file = _File(name, inner, hashlib.sha256(inner).hexdigest(), file.depth)
         _add_file(contents, part, uu_file, read(name, "", inner))
     text = charset_text(_UU.sub(b"", decoded), parameter(part.parameters, "charset"))
     if part.media_type == "text/html":
@@ -189,6 +198,31 @@ def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachmen
     if not contents.first_lines and not leaf.embedded:
         lines = [line.strip() for line in text[:20_000].splitlines() if line.strip()]
         contents.first_lines = "\n".join(lines[:30])
+
+
+def _is_message(part: Part, file: _File, found: Extracted) -> bool:
+    named = file.name.lower().endswith((".eml", ".mht", ".mhtml"))
+    text = found.found_type in ("text/plain", "text/html")
+    return text and file.depth < _DEPTH and (named or part.media_type == "message/rfc822")
+
+
+def _read_message(contents: Contents, part: Part, file: _File, read: ReadAttachment) -> None:
+    """A message attached as a file: its texts and files count as this part's."""
+    structure = scan(file.octets)
+    inner = read_contents(file.octets, structure, read, depth=file.depth + 1)
+    for header in structure.fields:
+        if header.name.lower() == "subject":
+            inner.mark(decode_text(header.value), "subject")
+    for attachment in inner.attachments:
+        contents.attachments.append(replace(attachment, part=part.number))
+    for text in inner.texts:
+        place = text.place if text.place == "attachment-name" else part.number
+        contents.keep(place, text.text)
+    for marking in inner.markings:
+        place = marking.place if marking.place == "attachment-name" else part.number
+        moved = Marking(marking.level, place)
+        if moved not in contents.markings:
+            contents.markings.append(moved)
 
 
 def _is_body(part: Part, decoded: bytes) -> bool:

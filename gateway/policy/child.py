@@ -16,6 +16,7 @@ import base64
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 from collections.abc import Hashable
@@ -241,6 +242,9 @@ def main() -> None:
     # A core file would put a refused document on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    # The daemon drains after these signals and still needs its children; they end with its pipe.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     # What a library prints must not stand between frames.
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway import config
+import hashlib
+
+from gateway import __version__, config
 from gateway.directory.model import Account, Unit
 from gateway.directory.snapshot import Directory
 from gateway.domain.submission import Submission
@@ -33,6 +35,16 @@ def verify_settings(settings: config.Policy) -> None:
                 f"policy.disabled_checks: there is no check {name!r}, only {', '.join(names)}"
             )
     open_scanner(settings)
+
+
+def settings_version(settings: config.Policy) -> str:
+    """Changes when a setting does that can change a verdict, and when the program does.
+
+    The rule files have a version of their own, `Policy.version`.
+    """
+    deciding = {"disabled_checks", "clamd", "extraction_seconds", "extraction_memory"}
+    text = f"{__version__} {settings.model_dump_json(include=deciding)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 async def collect(  # noqa: PLR0917

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from io import BytesIO
-from xml.parsers import expat
 
 from gateway.policy import archives, types
 from gateway.policy.archives import Bomb, Broken, Budget, Locked, Member
@@ -105,7 +104,7 @@ def extract(name: str, declared: str, octets: bytes, budget: Budget, depth: int 
         return Extracted(kind, Reading.BOMB)
     except Locked:
         return Extracted(kind, Reading.ENCRYPTED)
-    except (Broken, expat.ExpatError, MemoryError, RecursionError):
+    except Exception:  # noqa: BLE001  parsers of hostile files raise whatever they like
         return Extracted(kind, Reading.UNREADABLE)
 
 
@@ -252,30 +251,28 @@ def _pdf(file: _File) -> Extracted:
     from pypdf import PdfReader  # noqa: PLC0415  the daemon itself never needs it
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    texts: list[str] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            reader = PdfReader(BytesIO(file.octets))
-            if reader.is_encrypted and not reader.decrypt(""):
-                raise Locked
+    pages: list[str] = []
+    about: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reader = PdfReader(BytesIO(file.octets))
+        if reader.is_encrypted and not reader.decrypt(""):
+            raise Locked
+        try:
             size = 0
             for page in reader.pages:
-                texts.append(page.extract_text())
-                size += len(texts[-1])
+                pages.append(page.extract_text())
+                size += len(pages[-1])
                 if size > CHARACTERS:
                     raise Bomb
-            for value in (reader.metadata or {}).values():
-                if isinstance(value, str):
-                    texts.append(value)
-            pages = texts[: len(reader.pages)]
-    except (Bomb, Locked):
-        raise
-    except Exception as error:
-        raise Broken(type(error).__name__) from error
+            about += [str(value) for value in (reader.metadata or {}).values()]
+        except Bomb:
+            raise
+        except Exception:  # noqa: BLE001  pages before a broken one are still searched
+            return Extracted(file.kind, Reading.UNREADABLE, "\n".join(pages))
     if not "".join(pages).strip():
-        return Extracted(file.kind, Reading.SCANNED, "\n".join(texts))
-    return _found(file.kind, "\n".join(texts))
+        return Extracted(file.kind, Reading.SCANNED, "\n".join(about))
+    return _found(file.kind, "\n".join(pages + about))
 
 
 def _old_office(file: _File) -> Extracted:

@@ -24,7 +24,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from gateway import config
 from gateway.domain.submission import Content
-from gateway.errors import Deferred
+from gateway.errors import Deferred, Reply
 from gateway.policy.child import (
     PIECE,
     BadFrame,
@@ -51,7 +51,12 @@ _START_SECONDS = 30
 _FEED_SECONDS = 60  # for handing a message over to a child
 _GRACE_SECONDS = 2  # scanning and judging, beside reading files
 _SCAN_RATE = 4 * 1024 * 1024  # octets a second at which a slow machine still scans
-_BUSY = "The post office cannot examine this message now, please send it again later"
+_BUSY = Reply(
+    451,
+    "4.3.0",
+    "The post office cannot examine this message now, please send it again later",
+    "邮局暂时无法检查此邮件，请稍后再发",
+)
 
 
 class ChildDied(Exception):
@@ -247,7 +252,7 @@ class Inspector:
             try:
                 return await self._in_child(replace(job, request=replace(job.request, read=False)))
             except ChildDied as error:
-                raise Deferred(_BUSY, cause=f"the child died twice: {error}") from error
+                raise Deferred.saying(_BUSY, cause=f"the child died twice: {error}") from error
 
     async def _in_child(self, job: _Job) -> Inspection:
         child = await self._children.get()
@@ -272,7 +277,7 @@ class Inspector:
         try:
             child = _Child(self._command, environment)
         except (OSError, ChildDied) as error:
-            raise Deferred(_BUSY, cause=f"no child can be started: {error}") from error
+            raise Deferred.saying(_BUSY, cause=f"no child can be started: {error}") from error
         self._all.add(child)
         return child
 

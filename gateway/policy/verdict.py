@@ -45,22 +45,24 @@ class Verdict:
         texts = dict(self.texts)
         return texts.get(language, texts.get("en", ""))
 
-    def error(self, language: str = "en") -> Refused | Deferred | None:
-        """The answer to the client as an error to raise; None for an acceptance.
+    def error(self) -> Refused | Deferred | None:
+        """The answer to the client as an error to raise, in both languages; None: accepted.
 
-        English is ASCII, and with its codes at most 400 octets; zh-CN needs SMTPUTF8 (RFC 6531).
+        English is ASCII; with the codes neither text is longer than 400 octets.
         """
+        english, chinese = self.text("en"), dict(self.texts).get("zh-CN", "")
         match self.outcome:
             case Outcome.ACCEPT:
                 return None
             case Outcome.DEFER:
                 return Deferred(
-                    self.text(language), code=451, enhanced="4.7.1", cause=f"rule {self.rule}"
+                    english, zh=chinese, code=451, enhanced="4.7.1", cause=f"rule {self.rule}"
                 )
         reason = self.reasons[0].code
         code, enhanced = _CODES.get(reason, (550, "5.7.1"))
         return Refused(
-            self.text(language),
+            english,
+            zh=chinese,
             code=code,
             enhanced=enhanced,
             reason=reason.value,

@@ -213,7 +213,9 @@ class Keyring:
         said = _last_line(result.stderr)
         if any(word in result.stderr.lower() for word in _TROUBLE_OF_OURS):
             raise Deferred(
-                "The post office cannot open encrypted mail now, please try again", cause=said
+                "The post office cannot open encrypted mail now, please try again",
+                zh="邮局暂时无法打开加密邮件，请稍后再发",
+                cause=said,
             )
         raise CannotOpen(said)
 
@@ -229,6 +231,7 @@ class Keyring:
             if current.late is not None and current.late.is_set():
                 raise Deferred(
                     "The post office cannot use its keys now, please try again",
+                    zh="邮局的密钥暂时无法使用，请稍后再发",
                     cause=f"gpg did not answer in time ({self.home})",
                 )
             return result

@@ -136,13 +136,15 @@ def read_passphrase(settings: Seals) -> str:
     Raises ConfigurationError if the file cannot be read, or if others can read it.
     """
     path = settings.passphrase_file
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if path is None:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        path = Path(folder) / CREDENTIAL if folder else None
+        path = Path(credentials) / CREDENTIAL if credentials else None
         if path is None or not path.exists():
             return ""
     try:
-        if path.stat().st_mode & 0o077:
+        # systemd closes its folder to others; the files in it may show an ACL as a group's right.
+        kept_by_systemd = credentials is not None and path.parent == Path(credentials)
+        if path.stat().st_mode & 0o077 and not kept_by_systemd:
             raise ConfigurationError(
                 f"seals.passphrase_file: {path} can be read by others: `chmod 600` it"
             )

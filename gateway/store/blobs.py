@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -50,7 +51,14 @@ class FileBlobs:
         temporary = target.with_name(f".{name}.tmp")
         try:
             self._make_folder(target.parent)
-            with temporary.open("xb") as file:
+            # Exclusive: of two that put one name, the second stops here.
+            file = temporary.open("xb", opener=_private)
+        except OSError as error:
+            raise _unavailable(error) from error
+        try:
+            with file:
+                if target.exists():  # a rename would replace it without a word
+                    raise FileExistsError(f"{name} is kept already")
                 for piece in pieces:
                     file.write(piece)
                 file.flush()
@@ -61,9 +69,12 @@ class FileBlobs:
             reach("blob-renamed")
             self._sync_folder(target.parent)
             reach("blob-kept")
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise StoreUnavailable("the store cannot take mail now", cause=str(error)) from error
+        except BaseException as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise _unavailable(error) from error
+            raise
 
     def open(self, name: str) -> BinaryIO:
         return self._path(name).open("rb")
@@ -80,9 +91,9 @@ class FileBlobs:
     def older_than(self, seconds: float, *, days: int | None = None) -> list[Path]:
         """Files that were written longer ago, unfinished ones too; of the newest `days` folders."""
         before = time.time() - seconds
-        folders = sorted(self._directory.glob("*/*/*"))
+        folders = sorted(path for path in self._directory.glob("*/*/*") if path.is_dir())
         chosen = folders if days is None else folders[-days:]
-        with_age = ((path, _written(path)) for folder in chosen for path in folder.iterdir())
+        with_age = ((path, _written(path)) for folder in chosen for path in _ours(folder))
         return [path for path, written in with_age if written is not None and written < before]
 
     def _path(self, name: str) -> Path:
@@ -134,6 +145,22 @@ class MemoryBlobs:
 
     def delete(self, name: str) -> None:
         self.kept.pop(name, None)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _unavailable(error: OSError) -> StoreUnavailable:
+    return StoreUnavailable("the store cannot take mail now", cause=str(error))
+
+
+def _ours(folder: Path) -> Iterator[Path]:
+    """Blobs and unfinished ones; what somebody else has put there is not ours to judge."""
+    for path in folder.iterdir():
+        name = path.name
+        if is_id(name) or (name.startswith(".") and is_id(name[1:].removesuffix(".tmp"))):
+            yield path
 
 
 def _written(path: Path) -> float | None:

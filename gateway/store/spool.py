@@ -32,6 +32,7 @@ class Spool:
         self._sha256 = b""
         self._key = b""
         self._nonce = b""
+        self._closed = False
 
     def write(self, octets: bytes) -> None:
         """Take the next octets.
@@ -59,9 +60,13 @@ class Spool:
         return self._sha256
 
     def chunks(self) -> Iterator[bytes]:
+        """The octets in pieces; raises ValueError once closed, lest a message look empty."""
+        if self._closed:
+            raise ValueError("the spool is closed")
         if self._descriptor < 0:
-            for start in range(0, len(self._head), PIECE):
-                yield bytes(self._head[start : start + PIECE])
+            head = self._head
+            for start in range(0, len(head), PIECE):
+                yield bytes(head[start : start + PIECE])
             return
         opener = Cipher(algorithms.AES(self._key), modes.CTR(self._nonce)).decryptor()
         offset = 0
@@ -70,9 +75,11 @@ class Spool:
             yield opener.update(piece)
 
     def read(self) -> bytes:
-        return bytes(self._head) if self._descriptor < 0 else b"".join(self.chunks())
+        """All octets; raises ValueError once closed."""
+        return b"".join(self.chunks())
 
     def close(self) -> None:
+        self._closed = True
         self._head = bytearray()
         self._key = b""
         if self._descriptor >= 0:

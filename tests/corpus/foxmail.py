@@ -189,7 +189,9 @@ def version_7() -> Sample:
 
 def long_name_cut_in_a_letter() -> Sample:
     """A long file name as several encoded words in one quoted string, cut inside letters."""
-    name = "和平区水务局关于二〇二五年度农村饮水安全工程建设资金使用情况的自查报告（征求意见稿）.txt"
+    name = (
+        "和平区水务局关于二〇二五年度农村饮水安全工程建设资金使用情况的自查报告（征求意见稿）.txt"
+    )
     subject = "请提意见"
     boundary = "----=_001_NextPart370518864404_=----"
     words = b_words_cut(name, "gbk", "GB2312", octets=31).replace(b"\r\n ", b"\r\n\t")

@@ -60,8 +60,8 @@ def xlsx(*cells: str, header: str = "") -> bytes:
     return zipped(
         {
             "[Content_Types].xml": _XML + "<Types/>",
-            "xl/workbook.xml": f'{_XML}<workbook {S}><sheets><sheet name="表" sheetId="1"/></sheets>'
-            "</workbook>",
+            "xl/workbook.xml": f"{_XML}<workbook {S}><sheets>"
+            '<sheet name="表" sheetId="1"/></sheets></workbook>',
             "xl/sharedStrings.xml": f"{_XML}<sst {S}>{strings}</sst>",
             "xl/worksheets/sheet1.xml": sheet,
         }
@@ -179,7 +179,7 @@ def message(
 ) -> bytes:
     """A mail with a body and files, in the plainest MIME."""
     encoded = "".join(
-        f'--b1\nContent-Type: application/octet-stream\n'
+        f"--b1\nContent-Type: application/octet-stream\n"
         f"Content-Disposition: attachment; filename*=UTF-8''{_percent(name)}\n"
         f"Content-Transfer-Encoding: base64\n\n{base64.encodebytes(content).decode()}"
         for name, content in files

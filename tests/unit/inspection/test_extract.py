@@ -6,8 +6,11 @@ import gzip
 import io
 import tarfile
 import zipfile
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.domain.marking import find_markings
 from gateway.policy.archives import Budget
@@ -123,7 +126,9 @@ def test_a_bomb_is_a_finding_and_not_a_danger() -> None:
     for level in range(12):
         nested = files.zipped({f"{level}.zip": nested})
     assert read("deep.zip", nested).reading is Reading.BOMB
-    assert read("many.zip", files.zipped({str(n): b"" for n in range(6000)})).reading is Reading.BOMB
+    assert (
+        read("many.zip", files.zipped({str(n): b"" for n in range(6000)})).reading is Reading.BOMB
+    )
     sheet = b"<w:document xmlns:w='w'><w:p><w:t>" + b"A" * 50_000_000 + b"</w:t></w:p></w:document>"
     huge = files.zipped({"[Content_Types].xml": "", "word/document.xml": sheet})
     assert read("a.docx", huge).reading is Reading.BOMB
@@ -169,10 +174,27 @@ def test_pages_without_text_are_scanned() -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"%PDF-1.4 nothing", b"PK\x03\x04 broken", FILES["a.docx"][:200], b"\0\1\2\3\4", b"Rar!\x1a\x07"],
+    [
+        b"%PDF-1.4 nothing",
+        b"PK\x03\x04 broken",
+        FILES["a.docx"][:200],
+        b"\0\1\2\3\4",
+        b"Rar!\x1a\x07",
+    ],
 )
 def test_a_broken_file_is_unreadable(octets: bytes) -> None:
     assert read("a", octets).reading is Reading.UNREADABLE
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.randoms(use_true_random=False))
+def test_no_damage_to_a_file_raises(name: str, random: Random) -> None:
+    octets = bytearray(FILES[name])
+    for _ in range(random.randint(1, 8)):
+        octets[random.randrange(len(octets))] = random.randrange(256)
+    if random.random() < 0.3:
+        del octets[random.randrange(len(octets)) :]
+    assert read(name, bytes(octets)).reading in Reading
 
 
 def test_letters_of_an_old_office_file_are_searched_although_it_is_not_read() -> None:

@@ -34,7 +34,9 @@ def test_the_seed_texts_bear_no_mark(seeds: list[Path]) -> None:
         assert find_markings(path.read_text(encoding="utf-8"), "body") == [], path.name
 
 
-@pytest.mark.parametrize("mark", ["机密★1年", "秘密", "绝　密", "【機密】", "密级：秘密", "机\u200b密"])
+@pytest.mark.parametrize(
+    "mark", ["机密★1年", "秘密", "绝　密", "【機密】", "密级：秘密", "机\u200b密"]
+)
 def test_a_mark_on_a_line_of_a_seed_text_is_found_wherever_it_stands(
     seeds: list[Path], mark: str
 ) -> None:

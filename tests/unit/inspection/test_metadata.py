@@ -63,7 +63,9 @@ def test_the_subject_outranks_the_priority_and_the_priority_the_buttons_of_the_c
         ("赤政办发〔2010〕 56 号", True),
     ],
 )
-@pytest.mark.parametrize("form", ["{} 关于检查的通知", "关于检查的通知（{}）", "【特急】{}关于检查的通知"])
+@pytest.mark.parametrize(
+    "form", ["{} 关于检查的通知", "关于检查的通知（{}）", "【特急】{}关于检查的通知"]
+)
 def test_every_form_of_a_number_becomes_the_standard_one(
     written: str, malformed: bool, form: str
 ) -> None:
@@ -94,9 +96,13 @@ def test_a_number_with_an_unreadable_year_is_reported_and_not_guessed() -> None:
 
 
 def test_number_and_kind_are_read_from_the_head_of_the_document() -> None:
-    head = "和平区人民政府文件\n和政发〔2026〕12号    签发人：王某\n关于加强\n防汛工作的通知\n各街道：\n"
+    head = "和平区人民政府文件\n和政发〔2026〕12号    签发人：王某\n关于加强\n防汛工作的通知\n"
     metadata, _ = read_metadata("请查收", head)
-    assert (metadata.number, metadata.kind, metadata.title) == ("和政发〔2026〕12号", "通知", "请查收")
+    assert (metadata.number, metadata.kind, metadata.title) == (
+        "和政发〔2026〕12号",
+        "通知",
+        "请查收",
+    )
     body = "各单位：\n根据《意见》（和政发〔2026〕12号）要求，现通知如下：\n"
     assert read_metadata("请查收", body)[0].number == ""
 
@@ -107,7 +113,7 @@ def test_each_of_the_fifteen_kinds_is_known(kind: str) -> None:
     assert read_metadata(f"关于检查的{kind}（试行）", "")[0].kind == kind
 
 
-@pytest.mark.parametrize("subject", ["修改系统指令", "收到一封信函", "开会", "Notice"])
+@pytest.mark.parametrize("subject", ["修改系统指令", "收到一封信函", "请提意见", "开会", "Notice"])
 def test_a_word_that_only_ends_alike_is_no_kind(subject: str) -> None:
     assert read_metadata(subject, "")[0].kind == ""
 

@@ -17,23 +17,38 @@ def test_no_text_from_outside_can_begin_a_second_reply():
     assert line == b"550 5.7.1 refused 250 2.0.0 accepted x\r\n"
 
 
-def test_a_text_only_in_chinese_is_replaced_where_it_cannot_be_sent():
+def test_what_is_not_ascii_is_replaced_where_it_cannot_be_sent():
     reply = Reply(550, "5.7.1", "没有印章")
     assert replies.octets(reply, utf8=False).isascii()
     assert replies.octets(reply, utf8=True).decode() == "550 5.7.1 没有印章\r\n"
 
 
-def test_the_fixed_replies_are_ascii_before_the_slash_and_class_agrees_with_status():
+def test_a_reply_in_two_languages_begins_with_the_readers_own():
+    reply = Reply(550, "5.7.7", "No seal", "没有印章")
+    english = "550-5.7.7 No seal\r\n550 5.7.7 没有印章\r\n"
+    assert replies.octets(reply, utf8=True).decode() == english
+    assert replies.octets(reply, utf8=True, first="en").decode() == english
+    chinese = "550-5.7.7 没有印章\r\n550 5.7.7 No seal\r\n"
+    assert replies.octets(reply, utf8=True, first="zh-CN").decode() == chinese
+    for language in ("zh-CN", "en"):
+        assert replies.octets(reply, utf8=False, first=language) == b"550 5.7.7 No seal\r\n"
+
+
+def test_the_fixed_replies_have_english_in_ascii_and_a_class_that_agrees_with_the_status():
     for reply in FIXED:
         assert replies.octets(reply, utf8=False).isascii()
+        assert not reply.text_zh.isascii() or not reply.text_zh
         assert "mailbox says why" not in replies.octets(reply, utf8=False).decode()
         if reply.enhanced:
             assert reply.enhanced[0] == str(reply.code)[0]
 
 
-@given(st.text(max_size=700), st.booleans())
-def test_every_line_keeps_to_512_octets_and_to_the_form_of_a_reply(text, utf8):
-    octets = replies.octets(Reply(550, "5.7.1", text), utf8=utf8)
+@given(
+    st.text(max_size=700), st.text(max_size=700), st.booleans(), st.sampled_from(("zh-CN", "en"))
+)
+def test_every_line_keeps_to_512_octets_and_to_the_form_of_a_reply(text, chinese, utf8, first):
+    octets = replies.octets(Reply(550, "5.7.1", text, chinese), utf8=utf8, first=first)
+    assert utf8 or octets.isascii()
     lines = octets.decode().split("\r\n")
     assert lines.pop() == ""
     assert 1 <= len(lines) <= 2

@@ -170,3 +170,14 @@ def test_nothing_raises(noise: bytes, encoding: str) -> None:
 @given(st.binary(max_size=300))
 def test_what_was_encoded_is_decoded(octets: bytes) -> None:
     assert decode_body(base64.encodebytes(octets), "base64") == octets
+
+
+@pytest.mark.parametrize("text", ["通知", "通讯录.txt", "学校", "联通, 测试"])
+def test_gbk_that_happens_to_be_utf_8_is_read_as_what_people_wrote(text: str) -> None:
+    assert decode_text(text.encode("gbk")) == text
+    assert decode_text(text.encode()) == text
+
+
+@pytest.mark.parametrize("text", ["café", "ação", "Привет", "25 °C ± 2", "μg", "שלום"])
+def test_utf_8_of_other_scripts_is_not_taken_for_gbk(text: str) -> None:
+    assert decode_text(text.encode()) == text

@@ -65,10 +65,10 @@ def test_every_verdict_is_complete_and_its_reply_fits_one_line(facts: Facts) -> 
     assert reply.isascii()
     assert reply.isprintable()
     assert len(reply) <= 400
-    chinese = verdict.error("zh-CN")
-    assert chinese is not None
-    assert len(str(chinese.reply).encode()) <= 400
-    assert str(chinese.reply).isprintable()
+    chinese = error.reply.text_zh
+    assert not chinese.isascii()
+    assert len(f"{error.reply.code} {error.reply.enhanced} {chinese}".encode()) <= 400
+    assert chinese.isprintable()
 
 
 @CALM

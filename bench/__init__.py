@@ -1,0 +1,1 @@
+"""Measurements against peers and promises; never assertions about time."""

@@ -1,0 +1,66 @@
+"""A real SQLite file with one table in it, and the functions that write and count."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
+
+from gateway.store.database import Database
+
+notes = Table(
+    "notes",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("text", Text, nullable=False, unique=True),
+)
+
+
+def note(text: str) -> Callable[[Connection], str]:
+    """A unit of work that writes one row and returns its text."""
+
+    def work(connection: Connection) -> str:
+        connection.execute(insert(notes).values(text=text))
+        return text
+
+    return work
+
+
+def texts(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(notes.c.text).order_by(notes.c.text)))
+
+
+@contextmanager
+def one_batch(database: Database) -> Iterator[None]:
+    """What is written inside the block goes into one batch: the writer is held until its end."""
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold(_connection: Connection) -> None:
+        held.set()
+        assert let_go.wait(10)
+
+    waiter = database._submit(hold)
+    assert held.wait(10)
+    try:
+        yield
+    finally:
+        let_go.set()
+        waiter.result(10)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 't.db'}"
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    opened = Database(url, readers=2, patience=0.3)
+    notes.metadata.create_all(opened.engine)
+    opened.start()
+    yield opened
+    opened.stop()

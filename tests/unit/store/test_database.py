@@ -1,0 +1,421 @@
+"""Group commit on a real SQLite file: what a unit of work may rely on, and what it may not break."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, exc, func, insert, select, text
+
+from gateway.errors import CommitUnknown, StoreUnavailable
+from gateway.store.database import Database
+from tests.unit.store.conftest import note, notes, one_batch, texts
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def settled(future: Future[Any]) -> Any:
+    """The result, or the error as a value."""
+    try:
+        return future.result(10)
+    except Exception as error:
+        return error
+
+
+async def test_what_was_written_is_there_for_another_connection(
+    database: Database, tmp_path: Path
+) -> None:
+    assert await database.write(note("a")) == "a"
+    with sqlite3.connect(tmp_path / "t.db") as other:
+        assert other.execute("SELECT text FROM notes").fetchall() == [("a",)]
+    other.close()
+
+
+async def test_the_file_is_in_wal_mode_and_each_commit_is_synced(database: Database) -> None:
+    def pragmas(connection: Connection) -> tuple[object, ...]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return tuple(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names)
+
+    full = 2
+    assert await database.read(pragmas) == ("wal", full, 1)
+    assert await database.write(pragmas) == ("wal", full, 1)
+
+
+async def test_a_unit_that_raises_loses_only_its_own_changes(database: Database) -> None:
+    def bad(connection: Connection) -> None:
+        note("lost")(connection)
+        raise LookupError("not like this")
+
+    before = database.commits
+    with one_batch(database):
+        first, second, third = (database._submit(work) for work in (note("a"), bad, note("b")))
+    assert settled(first) == "a"
+    assert isinstance(settled(second), LookupError)
+    assert settled(third) == "b"
+    assert database.commits == before + 2  # with that of the unit that held the writer
+    assert await database.read(texts) == ["a", "b"]
+
+
+async def test_a_broken_constraint_is_the_units_own_error(database: Database) -> None:
+    with one_batch(database):
+        first, second, third = (database._submit(note(word)) for word in ("a", "a", "b"))
+    assert settled(first) == "a"
+    assert isinstance(settled(second), exc.IntegrityError)
+    assert settled(third) == "b"
+    assert await database.read(texts) == ["a", "b"]
+
+
+async def test_a_wrong_statement_is_the_units_own_error(database: Database) -> None:
+    def wrong(connection: Connection) -> None:
+        note("lost")(connection)
+        connection.execute(text("SELECT * FROM nowhere"))
+
+    with one_batch(database):
+        first, second, third = (database._submit(work) for work in (note("a"), wrong, note("b")))
+    assert settled(first) == "a"
+    assert isinstance(settled(second), exc.OperationalError)
+    assert settled(third) == "b"
+    assert await database.read(texts) == ["a", "b"]
+
+
+async def test_units_run_in_real_savepoints_of_one_immediate_transaction(
+    database: Database,
+) -> None:
+    said: list[str] = []
+
+    def trace(connection: sqlite3.Connection, *_more: object) -> None:
+        connection.set_trace_callback(said.append)
+
+    def bad(connection: Connection) -> None:
+        note("lost")(connection)
+        raise LookupError
+
+    with one_batch(database):
+        event.listen(database.engine, "checkout", trace)
+        units = [database._submit(work) for work in (note("a"), bad)]
+    for unit in units:
+        settled(unit)
+    heard = [re.sub(r"\b(INSERT) .*|_[0-9]+", r"\1", statement) for statement in said]
+    assert heard == [
+        "BEGIN IMMEDIATE",
+        "SAVEPOINT sa_savepoint",
+        "INSERT",
+        "RELEASE SAVEPOINT sa_savepoint",
+        "SAVEPOINT sa_savepoint",
+        "INSERT",
+        "ROLLBACK TO SAVEPOINT sa_savepoint",
+        "COMMIT",
+    ]
+
+
+async def test_a_thousand_writes_at_once_share_few_commits(database: Database) -> None:
+    before = database.commits
+    words = [f"{number:04}" for number in range(1000)]
+    assert await asyncio.gather(*(database.write(note(word)) for word in words)) == words
+    assert await database.read(texts) == words
+    assert database.commits - before < 50
+    assert database.waiting == 0
+
+
+async def test_no_commit_takes_more_units_than_a_batch(url: str) -> None:
+    database = Database(url, batch=10)
+    notes.metadata.create_all(database.engine)
+    database.start()
+    with one_batch(database):
+        written = [database._submit(note(str(number))) for number in range(25)]
+    for unit in written:
+        unit.result(10)
+    database.stop()
+    assert database.commits == 1 + 3  # one of them that of the unit that held the writer
+    assert database.units == 26
+
+
+async def test_a_full_disk_fails_every_unit_of_the_batch_and_writes_nothing(
+    database: Database,
+) -> None:
+    def fill(connection: Connection) -> None:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
+        connection.execute(insert(notes).values(text="x" * 100_000))
+
+    with one_batch(database):
+        units = [database._submit(work) for work in (note("a"), fill, note("b"))]
+    for unit in units:
+        assert isinstance(settled(unit), StoreUnavailable)
+    assert await database.read(texts) == []
+    assert database.failed == ""
+
+
+async def test_after_a_full_disk_the_writer_goes_on_when_there_is_room(database: Database) -> None:
+    def fill(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA max_page_count=3")
+        connection.execute(insert(notes).values(text="x" * 100_000))
+
+    with pytest.raises(StoreUnavailable):
+        await database.write(fill)
+    await database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1000000").scalar())
+    assert await database.write(note("again")) == "again"
+
+
+async def test_a_database_locked_by_another_process_is_a_temporary_failure(
+    database: Database, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await database.write(note("a"))
+    with pytest.raises(StoreUnavailable):
+        database.write_now(note("a"))
+    assert await database.read(texts) == []  # readers do not wait for a writer
+    other.execute("COMMIT")
+    other.close()
+    assert await database.write(note("a")) == "a"
+    assert database.failed == ""
+
+
+async def test_a_short_lock_of_another_process_is_waited_out(
+    database: Database, tmp_path: Path
+) -> None:
+    other = sqlite3.connect(tmp_path / "t.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.1, lambda: (other.execute("COMMIT"), other.close())).start()
+    assert await database.write(note("a")) == "a"
+
+
+async def test_an_io_error_at_the_commit_leaves_its_outcome_unknown_and_stops_the_writes(
+    database: Database,
+) -> None:
+    await database.write(note("before"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with one_batch(database):
+        first, second = database._submit(note("a")), database._submit(note("b" * 50_000))
+        # A real failure of write(2): no file of this process may grow any more.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        results = [settled(first), settled(second)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {type(result) for result in results} == {CommitUnknown}
+    assert "I/O" in database.failed
+    with pytest.raises(StoreUnavailable):
+        await database.write(note("later"))
+    assert await database.read(texts) == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "error", "failed"),
+    [
+        (sqlite3.OperationalError("disk I/O error"), CommitUnknown, "disk I/O error"),
+        (sqlite3.DatabaseError("malformed"), CommitUnknown, "malformed"),
+        ("SQLITE_FULL", StoreUnavailable, ""),
+        ("SQLITE_BUSY", StoreUnavailable, ""),
+    ],
+)
+async def test_a_commit_that_fails_is_told_to_every_waiter(
+    cause: Exception | str,
+    error: type[Exception],
+    failed: str,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if isinstance(cause, str):
+        given, cause = cause, sqlite3.OperationalError(cause)
+        cause.sqlite_errorcode = getattr(sqlite3, given)
+
+    def fail(_connection: object) -> None:
+        raise cause
+
+    with one_batch(database):
+        pass
+    with one_batch(database):
+        units = [database._submit(note("a")), database._submit(note("b"))]
+        engine = database.engine
+        real = engine.dialect.do_commit
+        calls: list[int] = []
+
+        def second_fails(connection: Any) -> None:
+            calls.append(1)
+            if len(calls) == 1:  # that of the unit that holds the writer
+                real(connection)
+            else:
+                fail(connection)
+
+        monkeypatch.setattr(engine.dialect, "do_commit", second_fails)
+    for unit in units:
+        assert isinstance(settled(unit), error)
+    assert database.failed == failed
+    monkeypatch.undo()
+    assert await database.read(texts) == []
+    if not failed:
+        assert await database.write(note("again")) == "again"
+
+
+async def test_after_a_failed_commit_what_waits_is_not_tried(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_connection: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    ran: list[str] = []
+    monkeypatch.setattr(database.engine.dialect, "do_commit", fail)
+    held = database._batch
+    database._batch = 1  # so that the second waits behind the commit that fails
+    with pytest.raises(CommitUnknown), one_batch(database):
+        waits = database._submit(lambda _c: ran.append("ran"))
+    assert isinstance(settled(waits), StoreUnavailable)
+    assert ran == []
+    database._batch = held
+
+
+async def test_a_waiter_that_is_cancelled_does_not_stop_the_writer(database: Database) -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        begun.set()
+        assert let_go.wait(10)
+        note("begun")(connection)
+
+    first = asyncio.create_task(database.write(slow))
+    assert await asyncio.to_thread(begun.wait, 10)
+    second = asyncio.create_task(database.write(note("not begun")))
+    await asyncio.sleep(0)
+    first.cancel()
+    second.cancel()
+    assert await asyncio.gather(first, second, return_exceptions=True)
+    let_go.set()
+    assert await database.write(note("after")) == "after"
+    assert await database.read(texts) == ["after", "begun"]
+
+
+async def test_a_unit_that_ends_the_thread_only_ends_itself(database: Database) -> None:
+    def leave(_connection: Connection) -> None:
+        raise SystemExit(3)
+
+    with one_batch(database):
+        first, second = database._submit(leave), database._submit(note("a"))
+    with pytest.raises(SystemExit):
+        first.result(10)
+    assert settled(second) == "a"
+    assert await database.write(note("b")) == "b"
+
+
+async def test_stopping_finishes_what_waits_and_refuses_what_comes_later(url: str) -> None:
+    database = Database(url)
+    notes.metadata.create_all(database.engine)
+    database.start()
+    with one_batch(database):
+        units = [database._submit(note(str(number))) for number in range(20)]
+    database.stop()
+    assert [unit.result(0) for unit in units] == [str(number) for number in range(20)]
+    with pytest.raises(StoreUnavailable):
+        await database.write(note("late"))
+
+
+async def test_a_reader_sees_one_snapshot_while_others_write(database: Database) -> None:
+    await database.write(note("a"))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def twice(connection: Connection) -> tuple[list[str], list[str]]:
+        first = texts(connection)
+        begun.set()
+        assert go_on.wait(10)
+        return first, texts(connection)
+
+    reading = asyncio.create_task(database.read(twice))
+    assert await asyncio.to_thread(begun.wait, 10)
+    await database.write(note("b"))
+    go_on.set()
+    assert await reading == (["a"], ["a"])
+    assert await database.read(texts) == ["a", "b"]
+
+
+async def test_an_error_of_a_reader_is_its_own_and_leaves_no_lock(database: Database) -> None:
+    def bad(_connection: Connection) -> None:
+        raise KeyError("x")
+
+    for _ in range(20):  # more than there are connections
+        with pytest.raises(KeyError):
+            await database.read(bad)
+        with pytest.raises(StoreUnavailable):
+            await database.read(lambda c: c.execute(text("SELECT * FROM nowhere")))
+    await database.write(note("a"))
+    assert await database.read(texts) == ["a"]
+
+
+def test_a_command_that_raises_writes_nothing(database: Database) -> None:
+    def bad(connection: Connection) -> None:
+        note("lost")(connection)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        database.write_now(bad)
+    assert database.write_now(note("a")) == "a"
+    assert database.read_now(texts) == ["a"]
+
+
+def test_an_error_text_never_carries_the_values(database: Database) -> None:
+    database.write_now(note("机密的标题"))
+    with pytest.raises(StoreUnavailable) as caught:
+        database.write_now(note("机密的标题"))
+    assert "机密" not in str(caught.value)
+    assert "机密" not in str(caught.value.__cause__)
+
+
+_OTHER = """
+import sys
+from gateway.store.database import Database
+from tests.unit.store.conftest import note
+database = Database(sys.argv[1])
+for number in range(100):
+    database.write_now(note(f"{sys.argv[2]} {number}"))
+database.stop()
+"""
+
+
+async def test_a_daemon_and_commands_write_side_by_side(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(url)
+    notes.metadata.create_all(database.engine)
+    database.start()
+    others = [
+        subprocess.Popen([sys.executable, "-c", _OTHER, url, name], cwd=ROOT)
+        for name in ("first", "second")
+    ]
+    number = 0
+    while any(other.poll() is None for other in others):
+        await asyncio.gather(*(database.write(note(f"own {number + k}")) for k in range(10)))
+        number += 10
+        await asyncio.sleep(0.01)
+    assert [other.returncode for other in others] == [0, 0]
+    count = await database.read(
+        lambda c: c.execute(select(func.count()).select_from(notes)).scalar()
+    )
+    assert count == 200 + number
+    database.stop()
+
+
+def test_the_same_work_may_be_given_from_any_thread(database: Database) -> None:
+    def offer(name: str, done: Callable[[Future[str]], None]) -> None:
+        for number in range(50):
+            done(database._submit(note(f"{name} {number}")))
+
+    futures: list[Future[str]] = []
+    threads = [
+        threading.Thread(target=offer, args=(name, futures.append)) for name in ("a", "b", "c")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({future.result(10) for future in futures}) == 150

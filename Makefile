@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := var/demo
 
-.PHONY: help run demo test check unit soak bench lock clean
+.PHONY: help run demo test check unit soak bench docs lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,6 +34,11 @@ unit: $(VENV)/.dev ## all tests
 
 soak: $(VENV)/.dev ## long runs
 	$(BIN)/python -m pytest -m soak --timeout 7200
+
+docs: $(VENV)/.installed ## make the pages of docs/ that are made from the code
+	$(BIN)/yizhan --manual > docs/commands.md
+	$(BIN)/yizhan check --manual > docs/configuration.md
+	$(BIN)/yizhan check --sample > docs/yizhan.sample.toml
 
 lock: $(VENV)/.dev ## renew requirements.lock and requirements-dev.lock from pyproject.toml
 	scripts/lock

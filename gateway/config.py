@@ -7,22 +7,42 @@ so a setting that is not described here cannot exist. Paths are relative to the 
 from __future__ import annotations
 
 import ipaddress
+import json
+import math
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
+from gateway.domain.document import Urgency
 from gateway.errors import ConfigurationError
 
 DEFAULT_PATH = Path("/etc/yizhan/yizhan.toml")
+_LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
-Seconds = Annotated[float, Field(gt=0)]
+
+def _network(value: object) -> object:
+    try:
+        return ipaddress.ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be a network such as 10.0.0.0/8") from None
+
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Octets = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network)]
 
 
 class Section(BaseModel):
@@ -49,6 +69,20 @@ class Office(Section):
     security_officer: str = ""
     """Login of the 保密员, who is told of every classification marking; empty: the operators."""
 
+    @field_validator("domain")
+    @classmethod
+    def _is_a_domain(cls, domain: str) -> str:
+        if "." not in domain or not _is_host(domain):
+            raise ValueError("must be a lower-case domain name such as heping.test")
+        return domain
+
+    @field_validator("hostname")
+    @classmethod
+    def _is_a_host(cls, hostname: str) -> str:
+        if hostname and not _is_host(hostname):
+            raise ValueError("must be a lower-case host name such as mail.heping.test")
+        return hostname
+
     @property
     def host(self) -> str:
         """The name in greetings and trace lines."""
@@ -66,6 +100,14 @@ class State(Section):
     """Threads that read the database."""
     batch: Count = 256
     """Most units of work in one commit."""
+
+    @field_validator("database")
+    @classmethod
+    def _is_sqlite(cls, url: str) -> str:
+        # A relative path would be another file for each folder from which a command is called.
+        if url and not url.startswith("sqlite:////"):
+            raise ValueError("must be empty or an SQLite URL with an absolute path, sqlite:////...")
+        return url
 
     @property
     def database_url(self) -> str:
@@ -125,10 +167,10 @@ class Limits(Section):
 class Submission(Section):
     """Submission by mail clients."""
 
-    listeners: list[Listener]
+    listeners: Annotated[list[Listener], Field(min_length=1)]
     """The doors."""
     client_ca: Path | None = None
-    """CA certificates that sign client certificates; empty: only listed fingerprints count."""
+    """CA of client certificates; an account that lists a fingerprint alone needs its CA here."""
     lock_after: Count = 5
     """Wrong passwords from one address for one account before that pair is locked."""
     lock_seconds: Seconds = 900
@@ -196,6 +238,17 @@ class Receipts(Section):
     deadline_minutes: dict[str, float] = {"extra": 60, "urgent": 240, "normal": 4320}
     """Minutes for signing, by urgency, where the document names no deadline."""
 
+    @field_validator("deadline_minutes")
+    @classmethod
+    def _for_urgencies(cls, minutes: dict[str, float]) -> dict[str, float]:
+        known = [urgency.value for urgency in Urgency]
+        for urgency, value in minutes.items():
+            if urgency not in known:
+                raise ValueError(f"{urgency!r} is no urgency, only {', '.join(known)}")
+            if not 0 < value < math.inf:
+                raise ValueError(f"the minutes for {urgency} must be more than 0")
+        return minutes
+
 
 class Reminders(Section):
     """Reminders and their carrier."""
@@ -252,13 +305,9 @@ class Config(Section):
     log: Log = Log()
     """Log."""
 
-    @field_validator("office")
-    @classmethod
-    def _domain_is_a_domain(cls, office: Office) -> Office:
-        domain = office.domain
-        if "." not in domain or "@" in domain or domain != domain.lower():
-            raise ValueError("domain must be a lower-case domain name such as heping.test")
-        return office
+
+def _is_host(name: str) -> bool:
+    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
 
 
 def find(given: Path | None) -> Path:
@@ -289,12 +338,17 @@ def load(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
     try:
-        config = Config.model_validate(data)
+        # Read as JSON because only there strict means: no number in quotes, yet a path in them.
+        config = Config.model_validate_json(json.dumps(data, default=_no_json), strict=True)
     except ValidationError as error:
         faults = [_sentence(path, fault) for fault in error.errors()]
         raise ConfigurationError("\n".join(faults)) from None
     anchored: Config = _anchored(config, path.resolve().parent)
     return anchored
+
+
+def _no_json(value: object) -> object:
+    return [str(value)]  # a date or a time, which no setting is: so its type is wrong
 
 
 def _sentence(path: Path, fault: ErrorDetails) -> str:
@@ -305,7 +359,7 @@ def _sentence(path: Path, fault: ErrorDetails) -> str:
         case "missing":
             return f"{path}: {key}: this setting is missing"
         case _:
-            message = fault["msg"].removeprefix("Value error, ")
+            message = fault["msg"].removeprefix("Value error, ").replace("Input should", "must")
             given = fault.get("input")
             shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
             return f"{path}: {key}: {message[:1].lower()}{message[1:]}{shown}"

@@ -14,7 +14,7 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import structlog
 import uvloop
 from sqlalchemy import Connection
 
-from gateway import __version__, journal, notify, resources
+from gateway import __version__, allocator, journal, notify, resources
 from gateway.composition import compose_ladder, compose_means, load_key
 from gateway.config import Config
 from gateway.console.health import Health
@@ -79,8 +79,8 @@ class PostOffice:
         self.database = database = Database(
             state.database_url, readers=state.readers, batch=state.batch
         )
+        identity.verify(database, state.directory)  # before anything in it is changed
         migrate.upgrade(database.engine)
-        identity.verify(database, state.directory)
 
         self.templates = templates = Templates(resources.folder("templates"))
         self.tls = TlsHolder(config.tls, config.submission.client_ca)
@@ -151,7 +151,7 @@ class PostOffice:
         self.sweeper = Sweeper(database, self.blobs, clock)
 
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
-        authenticator = Authenticator(directory, config.submission, clock, self.hashing)
+        self.authenticator = Authenticator(directory, config.submission, clock, self.hashing)
         places = Places(config.submission.limits)
         self.doors = [
             SubmissionDoor(
@@ -159,12 +159,13 @@ class PostOffice:
                 config.submission,
                 self.tls,
                 directory=directory,
-                authenticator=authenticator,
+                authenticator=self.authenticator,
                 exchange=self.exchange,
                 host=config.office.host,
                 spool_directory=state.directory,
                 clock=clock,
                 places=places,
+                certificates=self._client_certificates,
                 metrics=DoorMeter(self.metrics, f"{listener.tls}-{listener.port}"),
             )
             for listener in config.submission.listeners
@@ -236,14 +237,21 @@ class PostOffice:
         self.health.add("database", self._database_health)
         self.health.add("blobs", self._blobs_health)
         self.health.add("reminders", self.reminders.health)
+        self.health.add("outbox", self.outbox.health)
         for name, read in (
             ("yizhan_database_commits_total", lambda: self.database.commits),
             ("yizhan_database_units_total", lambda: self.database.units),
             ("yizhan_database_waiting", lambda: self.database.waiting),
             ("yizhan_database_failed", lambda: float(bool(self.database.failed))),
             ("yizhan_free_octets", self._free_octets),
+            ("yizhan_logins_locked", lambda: self.authenticator.locked),
+            ("yizhan_outbox_waiting", lambda: self.outbox.backlog.waiting),
+            ("yizhan_evidence_unsealed", lambda: self.sealer.unsealed),
         ):
             self.metrics.watch(name, read)
+
+    async def _client_certificates(self) -> Sequence[bytes]:
+        return (await self.directory.current()).client_certificates()
 
     def _free_octets(self) -> float:
         return shutil.disk_usage(self.config.state.directory).free
@@ -279,6 +287,11 @@ async def _feed_watchdog() -> None:
 
 async def serve(config: Config, path: Path) -> None:
     """Run until SIGTERM or SIGINT."""
+    with identity.held(config.state.directory):
+        await _serve(config, path)
+
+
+async def _serve(config: Config, path: Path) -> None:
     office = PostOffice(config, path)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -307,6 +320,7 @@ def run(config: Config, path: Path) -> None:
     # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
+    allocator.tame()
     journal.set_up(config.log)
     uvloop.run(serve(config, path))
 

@@ -68,7 +68,7 @@ def _tables(name: str, model: type[Section]) -> list[str]:
     lines: list[str] = []
     tables: list[str] = []
     for key, field in model.model_fields.items():
-        inner = _section_of(field)
+        inner = section_of(field)
         path = f"{name}.{key}" if name else key
         if inner is None:
             lines += [f"# {line}\n" for line in wrap(_meaning(field), 96)]
@@ -87,7 +87,7 @@ def _sections(name: str, model: type[Section]) -> list[str]:
     pages: list[str] = []
     rows: list[str] = []
     for key, field in model.model_fields.items():
-        inner = _section_of(field)
+        inner = section_of(field)
         path = f"{name}.{key}" if name else key
         if inner is None:
             rows.append(f"| `{key}` | {_default(field)} | {_meaning(field)} |\n")
@@ -108,7 +108,8 @@ def _meaning(field: FieldInfo) -> str:
     return f"{field.description}{choice}"
 
 
-def _section_of(field: FieldInfo) -> type[Section] | None:
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """The table that the field is, or is a list of; None for a setting."""
     for candidate in (field.annotation, *get_args(field.annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate

@@ -11,7 +11,9 @@ from pathlib import Path
 from gateway import resources
 from gateway.composition import load_key
 from gateway.config import Config
-from gateway.errors import YizhanError
+from gateway.directory.snapshot import Directory, load
+from gateway.domain.address import Address
+from gateway.errors import ConfigurationError, YizhanError
 from gateway.intake.tls import TlsHolder
 from gateway.policy.collect import verify_settings
 from gateway.policy.engine import Policy
@@ -33,7 +35,7 @@ def find_faults(config: Config, path: Path) -> list[str]:
         lambda: choices.load(config.policy.directory),
         lambda: make_notifier(config.reminders),
         lambda: load_key(config),
-        lambda: _verify_store(config),
+        lambda: _verify_store(config, path),
     ]
     if shutil.which(config.seals.gpg) is not None:
         probes.append(lambda: load_office_signer(config.seals, config.state.directory))
@@ -59,12 +61,45 @@ def find_faults(config: Config, path: Path) -> list[str]:
     return faults
 
 
-def _verify_store(config: Config) -> None:
+def _verify_store(config: Config, path: Path) -> None:
+    """The database, and what the configuration and the people in it must agree on."""
     database = Database(config.state.database_url, readers=1)
     try:
         identity.verify(database, config.state.directory)
+        directory = database.read_now(lambda c: load(c, config.office.domain))
     finally:
         database.stop()
+    faults = find_missing_people(config, directory)
+    if faults:
+        raise ConfigurationError("\n".join(_named(path, fault) for fault in faults))
+
+
+def find_missing_people(config: Config, directory: Directory) -> list[str]:
+    """One sentence for each person that the office cannot do without, and for dead certificates."""
+    faults = []
+    postmaster = Address("postmaster", config.office.domain)
+    if directory.resolve(postmaster) is None:
+        faults.append(
+            f"no active account has the role operator, so {postmaster} reaches nobody; give it "
+            "to one: yizhan account change LOGIN --unit UNIT:operator"
+        )
+    officer = config.office.security_officer
+    account = directory.account(officer) if officer else None
+    if officer and (account is None or not account.active):
+        faults.append(
+            f"office.security_officer: there is no active account {officer!r}; classification "
+            "markings are told to the operators instead"
+        )
+    if config.submission.client_ca is None:
+        faults += [
+            f"submission.client_ca: account {account.login!r} lists certificate {name[:16]}… by "
+            "its fingerprint alone, which needs its CA here; or give its file to "
+            f"yizhan account change {account.login} --certificate"
+            for account in directory.accounts()
+            for name in sorted(account.certificates)
+            if account.active and directory.certificate(name) is None
+        ]
+    return faults
 
 
 def _taken_ports(config: Config, path: Path) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailboxes.errors import NoSuchFolder
@@ -69,6 +69,23 @@ class FolderStore:
             ],
         )
         return int(row.id)
+
+    def remove_unused(self, conn: Connection, owner: str) -> bool:
+        """Remove the owner's mailbox if no message was ever in it; False if one was."""
+        owners, table = self._tables.owners, self._tables.folders
+        query = (
+            select(owners.c.id, table.c.uidnext)
+            .outerjoin(table, table.c.owner_id == owners.c.id)
+            .where(owners.c.owner == owner)
+            .with_for_update(of=owners)
+        )
+        rows = conn.execute(query).all()
+        if any(row.uidnext is not None and row.uidnext > 1 for row in rows):
+            return False
+        if rows:
+            conn.execute(delete(table).where(table.c.owner_id == rows[0].id))
+            conn.execute(delete(owners).where(owners.c.id == rows[0].id))
+        return True
 
     def folder_id(self, conn: Connection, owner: str, name: str) -> int:
         """The folder's id. Raises NoSuchFolder."""

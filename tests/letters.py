@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from email.utils import make_msgid
@@ -43,8 +44,14 @@ def with_attachment(
 
 def sealed(octets: bytes, seal: Path) -> bytes:
     """The plain mail with its body sealed as PGP/MIME (RFC 3156)."""
+    signer = Tsk.from_file(str(seal)).signer()
+    return sealed_by(octets, lambda body: sign(signer, body, mode=SignatureMode.DETACHED))
+
+
+def sealed_by(octets: bytes, seal: Callable[[bytes], bytes]) -> bytes:
+    """The same by whatever makes an armoured detached signature over the body."""
     head, body = _split(octets)
-    signature = sign(Tsk.from_file(str(seal)).signer(), body, mode=SignatureMode.DETACHED)
+    signature = seal(body)
     return b"".join(
         (
             head,
@@ -62,10 +69,15 @@ def sealed(octets: bytes, seal: Path) -> bytes:
 
 def encrypted(octets: bytes, keys: list[Path], seal: Path | None = None) -> bytes:
     """The plain mail with its body sealed and encrypted to the keys, as PGP/MIME."""
-    head, body = _split(octets)
     signer = None if seal is None else Tsk.from_file(str(seal)).signer()
     recipients = [Cert.from_file(str(key)) for key in keys]
-    cipher = encrypt(body, recipients=recipients, signer=signer)
+    return encrypted_by(octets, lambda body: encrypt(body, recipients=recipients, signer=signer))
+
+
+def encrypted_by(octets: bytes, lock: Callable[[bytes], bytes]) -> bytes:
+    """The same by whatever makes an armoured encrypted message of the body."""
+    head, body = _split(octets)
+    cipher = lock(body)
     return b"".join(
         (
             head,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.office import ConfigOption, JsonOption, emit, opened, table
+from gateway.cli.office import ConfigOption, JsonOption, Office, emit, opened, table
 from gateway.cli.unit import as_lines, snapshot
 from gateway.directory.model import AccountKind
 
@@ -33,7 +34,10 @@ LANGUAGE = typer.Option("--language", help="zh-CN or en; '': as the main unit.")
 RECEIPTS = typer.Option("--receipts", help="full, brief or machine; '': as the office.")
 NETWORK = typer.Option("--network", help="Network that it may log in from; repeatable.")
 CERTIFICATE = typer.Option(
-    "--certificate", help="SHA-256 fingerprint of a client certificate; repeatable."
+    "--certificate",
+    metavar="FILE",
+    help="Client certificate, PEM or DER; or its SHA-256 fingerprint, where submission.client_ca "
+    "has its CA; repeatable.",
 )
 PASSWORD_FILE = typer.Option(
     "--password-file", help="File whose first line is the password; - for standard input."
@@ -70,9 +74,11 @@ def add(
     from gateway.directory.passwords import hash_password
 
     password, made = ("", False) if no_password else _password(password_file, ask)
+    certificates = _certificates(certificate or ())
     with opened(config) as office:
+        _check_fingerprints(office, certificates)
         stored = hash_password(password) if password else ""
-        office.database.write_now(
+        office.change_directory(
             lambda conn: add_account(
                 conn,
                 login=login,
@@ -83,7 +89,7 @@ def add(
                 language=language,
                 receipt_style=receipts,
                 networks=network or (),
-                certificates=certificate or (),
+                certificates=certificates,
                 password_hash=stored,
                 actor=office.actor,
                 now=office.clock.now(),
@@ -119,7 +125,7 @@ def change(
 ) -> None:
     """Change what is given; --unit, --network and --certificate replace the whole list.
 
-    Example: yizhan account change water-li --network 10.8.3.0/24
+    Example: yizhan account change water-li --certificate water-li.pem
     """
     from gateway.directory.csvimport import parse_units
     from gateway.directory.edit import AccountChanges, change_account
@@ -139,12 +145,14 @@ def change(
         given["receipt_style"] = receipts
     if network or any_network:
         given["networks"] = network or ()
+    certificates = _certificates(certificate or ())
     if certificate or no_certificate:
-        given["certificates"] = certificate or ()
+        given["certificates"] = certificates
     if active is not None:
         given["active"] = active
     with opened(config) as office:
-        office.database.write_now(
+        _check_fingerprints(office, certificates)
+        office.change_directory(
             lambda conn: change_account(
                 conn, login, actor=office.actor, now=office.clock.now(), **given
             )
@@ -201,8 +209,11 @@ def remove(login: Login, config: ConfigOption = None) -> None:
     from gateway.directory.edit import remove_account
 
     with opened(config) as office:
-        office.database.write_now(
-            lambda conn: remove_account(conn, login, actor=office.actor, now=office.clock.now())
+        office.remove_from_directory(
+            lambda conn: remove_account(conn, login, actor=office.actor, now=office.clock.now()),
+            f"person:{login}",
+            if_used=f"account {login!r} has had mail; close it with `yizhan account change {login} "
+            "--inactive` instead of removing it",
         )
 
 
@@ -282,9 +293,65 @@ def _facts(directory: Directory, account: Account) -> dict[str, object]:
         "language": account.language,
         "receipts": account.receipt_style,
         "networks": [str(network) for network in account.networks],
-        "certificates": sorted(account.certificates),
+        "certificates": [
+            _certificate_facts(directory, name) for name in sorted(account.certificates)
+        ],
         "password": bool(account.password_hash),
     }
+
+
+def _certificate_facts(directory: Directory, fingerprint: str) -> dict[str, str | None]:
+    from gateway.directory.certificates import describe
+
+    der = directory.certificate(fingerprint)
+    known = describe(der) if der else None
+    return {
+        "subject": known.subject if known else None,
+        "fingerprint": fingerprint,
+        "expires": known.expires.strftime("%Y-%m-%d") if known else None,
+    }
+
+
+def _certificates(given: Sequence[str]) -> list[str | bytes]:
+    """Fingerprints as they are, files as the certificates in them (DER).
+
+    Read before the command steps down from root. Raises CommandError that names the file.
+    """
+    from gateway.directory import certificates
+    from gateway.domain.clock import SystemClock
+    from gateway.errors import CommandError
+
+    found: list[str | bytes] = []
+    for value in given:
+        if certificates.is_fingerprint(value):
+            found.append(value)
+            continue
+        try:
+            found.append(certificates.read(Path(value).read_bytes(), SystemClock().now()))
+        except OSError as error:
+            raise CommandError(
+                f"--certificate {value}: give a file with a certificate, or the 64 hexadecimal "
+                f"digits of its SHA-256 fingerprint ({error.strerror})"
+            ) from None
+        except CommandError as error:
+            raise CommandError(f"{value}: {error.public}") from None
+    return found
+
+
+def _check_fingerprints(office: Office, given: Sequence[str | bytes]) -> None:
+    """Raise CommandError for a fingerprint that could never open anything."""
+    from gateway.directory.validity import fingerprint
+    from gateway.errors import CommandError
+
+    if office.config.submission.client_ca is not None:
+        return
+    directory = snapshot(office)
+    for value in given:
+        if isinstance(value, str) and directory.certificate(fingerprint(value)) is None:
+            raise CommandError(
+                f"certificate {value[:16]}…: a fingerprint alone opens nothing here, because "
+                "submission.client_ca names no CA; give the certificate's file instead"
+            )
 
 
 def _password(file: str, ask: bool) -> tuple[str, bool]:

@@ -67,7 +67,7 @@ def import_(
                     target = _new_file(passwords)
                 if generated and target is not None:
                     _write_passwords(target, generated, office.config.office.domain)
-                counts = office.database.write_now(
+                counts = office.change_directory(
                     lambda conn: csvimport.take(
                         conn, rows, stored, actor=office.actor, now=office.clock.now()
                     )

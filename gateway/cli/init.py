@@ -96,6 +96,10 @@ def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any
     from gateway.directory import edit
     from gateway.directory.model import AccountKind, Level, Role, UnitClass
     from gateway.directory.passwords import hash_password
+    from gateway.directory.snapshot import load
+    from gateway.exchange import cabinet
+    from gateway.exchange.mailroom import open_mailboxes
+    from gateway.store.blobs import FileBlobs
     from gateway.store.database import Database
 
     config = configuration.load(path)
@@ -123,6 +127,9 @@ def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any
             actor="init",
             now=now,
         )
+        mailboxes = open_mailboxes(FileBlobs(config.state.blobs))
+        owners = load(connection, config.office.domain).owners()
+        cabinet.furnish(mailboxes, connection, owners, now)
 
     database = Database(config.state.database_url, readers=1)
     try:

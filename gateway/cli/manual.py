@@ -40,7 +40,7 @@ An exit status is one of:
 
 def render() -> str:
     """The whole page, Markdown."""
-    found = [(name, _load(name)) for name in COMMANDS]
+    found = [(name, load(name)) for name in COMMANDS]
     rows = "".join(
         f"| [`yizhan {name}`](#yizhan-{name}) | {sentence} |\n"
         for name, sentence in COMMANDS.items()
@@ -57,7 +57,8 @@ def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
         yield from walk(f"{path} {name}", inner)
 
 
-def _load(name: str) -> Any:
+def load(name: str) -> Any:
+    """One of `COMMANDS`, imported."""
     module: Any = import_module(f"gateway.cli.{name}")
     return without_completion(typer.main.get_command(module.app))
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -25,7 +25,12 @@ from gateway.domain.clock import SystemClock
 from gateway.errors import CommandError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from gateway.store.database import Database
+    from mailboxes.store import MailboxStore
+
+T = TypeVar("T")
 
 ConfigOption = Annotated[
     Path | None,
@@ -47,6 +52,48 @@ class Office:
     clock: SystemClock
     actor: str
 
+    def change_directory(self, verb: Callable[[Connection], T]) -> T:
+        """Run a verb of the directory; whoever has become a mailbox owner by it has a mailbox.
+
+        Both are one transaction. Raises what the verb raises.
+        """
+        from gateway.directory.snapshot import load
+        from gateway.exchange.cabinet import furnish_new
+
+        mailboxes = self._mailboxes()
+
+        def work(connection: Connection) -> T:
+            result = verb(connection)
+            directory = load(connection, self.config.office.domain)
+            furnish_new(mailboxes, connection, directory.owners(), self.clock.now())
+            return result
+
+        return self.database.write_now(work)
+
+    def remove_from_directory(
+        self, verb: Callable[[Connection], None], owner: str, *, if_used: str = ""
+    ) -> None:
+        """Run a verb that removes the mailbox owner of that key, and remove its empty mailbox too.
+
+        One that mail has been in stays, or nothing is done at all if `if_used` says why not: who
+        later gets the same name must not find the mail of another. Raises CommandError with that
+        sentence, and what the verb raises.
+        """
+        mailboxes = self._mailboxes()
+
+        def work(connection: Connection) -> None:
+            verb(connection)
+            if not mailboxes.remove_unused(connection, owner) and if_used:
+                raise CommandError(if_used)
+
+        self.database.write_now(work)
+
+    def _mailboxes(self) -> MailboxStore:
+        from gateway.exchange.mailroom import open_mailboxes
+        from gateway.store.blobs import FileBlobs
+
+        return open_mailboxes(FileBlobs(self.config.state.blobs))
+
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[Office]:
@@ -59,12 +106,13 @@ def opened(config: Path | None) -> Iterator[Office]:
     actor = _actor()
     settings = configuration.load(path)
     become_owner(settings.state.directory)
-    from gateway.store import identity
+    from gateway.store import identity, migrate
     from gateway.store.database import Database
 
     database = Database(settings.state.database_url, readers=1)
     try:
         identity.verify(database, settings.state.directory)
+        migrate.require_newest(database.engine)
         yield Office(settings, path, database, SystemClock(), actor)
     finally:
         database.stop()

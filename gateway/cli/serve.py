@@ -18,8 +18,12 @@ def serve(config: ConfigOption = None) -> None:
     from gateway import config as configuration
     from gateway import daemon
     from gateway.cli.office import become_owner
+    from gateway.errors import CommandError, ConfigurationError
 
     path = configuration.find(config)
     settings = configuration.load(path)
-    become_owner(settings.state.directory)
-    daemon.run(settings, path)
+    try:
+        become_owner(settings.state.directory)
+        daemon.run(settings, path)
+    except CommandError as error:  # no office there, or somebody else's: no restart helps
+        raise ConfigurationError(error.public, cause=error.cause) from error

@@ -57,7 +57,7 @@ def add(
     from gateway.directory.edit import add_unit
 
     with opened(config) as office:
-        office.database.write_now(
+        office.change_directory(
             lambda conn: add_unit(
                 conn,
                 code=code,
@@ -128,7 +128,7 @@ def change(
     if active is not None:
         given["active"] = active
     with opened(config) as office:
-        office.database.write_now(
+        office.change_directory(
             lambda conn: change_unit(
                 conn, code, actor=office.actor, now=office.clock.now(), **given
             )
@@ -148,7 +148,7 @@ def merge(
     from gateway.directory.edit import merge_units
 
     with opened(config) as office:
-        office.database.write_now(
+        office.change_directory(
             lambda conn: merge_units(
                 conn, code, into=into, actor=office.actor, now=office.clock.now()
             )
@@ -164,8 +164,11 @@ def remove(code: Code, config: ConfigOption = None) -> None:
     from gateway.directory.edit import remove_unit
 
     with opened(config) as office:
-        office.database.write_now(
-            lambda conn: remove_unit(conn, code, actor=office.actor, now=office.clock.now())
+        office.remove_from_directory(
+            lambda conn: remove_unit(conn, code, actor=office.actor, now=office.clock.now()),
+            f"unit:{code}",
+            if_used=f"unit {code!r} has had mail; close it with `yizhan unit change {code} "
+            "--inactive` instead of removing it",
         )
 
 
@@ -248,7 +251,7 @@ def add_desk(
     from gateway.directory import edit
 
     with opened(config) as office:
-        office.database.write_now(
+        office.change_directory(
             lambda conn: edit.add_desk(
                 conn,
                 name=name,
@@ -269,8 +272,9 @@ def remove_desk(name: Names, config: ConfigOption = None) -> None:
     from gateway.directory import edit
 
     with opened(config) as office:
-        office.database.write_now(
-            lambda conn: edit.remove_desk(conn, name, actor=office.actor, now=office.clock.now())
+        office.remove_from_directory(
+            lambda conn: edit.remove_desk(conn, name, actor=office.actor, now=office.clock.now()),
+            f"desk:{name}",
         )
 
 

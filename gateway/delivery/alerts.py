@@ -31,15 +31,22 @@ class Alerts:
         self._bureau = bureau
 
     async def handle(self, piece: Piece) -> Finish | None:
-        """Render one letter for each officer; the unit of work puts them into their INBOXes."""
+        """Render one letter for each officer; the unit of work puts them into their INBOXes.
+
+        Raises LookupError while there is nobody to tell: a marking must not go unnoticed, so the
+        alert stays in the outbox and the health page speaks of it.
+        """
         refusal = await self._bureau.database.read(
             lambda c: c.execute(select(refusals).where(refusals.c.id == piece.document_id)).one()
         )
         directory = await self._bureau.directory.current()
+        officers = self._officers(directory)
+        if not officers:
+            raise LookupError("there is neither a security officer nor an operator to tell")
         now = self._bureau.clock.now()
         letters = [
             (owner, await asyncio.to_thread(self._render, refusal, directory, owner, now))
-            for owner in self._officers(directory)
+            for owner in officers
         ]
         return partial(_put, mailboxes=self._bureau.mailboxes, letters=letters, now=now)
 

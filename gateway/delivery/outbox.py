@@ -2,14 +2,16 @@
 
 A piece is leased, its handler prepares (slow work: rendering, signing) and returns a unit of work,
 and that unit runs in the same transaction that removes the row. A crash at any point leaves either
-the row or the finished result, never both and never neither. A piece that fails waits longer each
-time and stays visible on the health page; none is ever dropped.
+the row or the finished result, never both and never neither. A piece whose lease was taken away in
+the meantime is not finished: somebody has it, or what it was to say is no longer so. A piece that
+fails waits longer each time and stays visible on the health page; none is ever dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +20,9 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
+from gateway.delivery.backlog import Backlog, measure
 from gateway.domain.clock import Clock, milliseconds
+from gateway.errors import StoreError
 from gateway.exchange.outbox import Kind
 from gateway.exchange.tables import outbox
 from gateway.store.database import Database
@@ -40,6 +44,7 @@ class Piece:
     document_id: str
     payload: Mapping[str, Any]
     attempts: int
+    lease_until: int = 0  # Unix milliseconds; proves that the lease is still ours
 
 
 Finish = Callable[[Connection], None]
@@ -65,7 +70,8 @@ class OutboxWorker:
         self._clock = clock
         self._poll = poll_seconds
         self._awake = asyncio.Event()
-        self.failing = 0
+        self._measured = -math.inf  # loop time
+        self.backlog = Backlog()
 
     def wake(self) -> None:
         """There may be work that is due."""
@@ -73,9 +79,11 @@ class OutboxWorker:
 
     async def run(self) -> None:
         """Work until cancelled."""
+        await self._reclaim()
         while True:
             self._awake.clear()
             try:
+                await self._measure()
                 busy = await self.turn()
             except asyncio.CancelledError:
                 raise
@@ -89,6 +97,31 @@ class OutboxWorker:
                     await self._awake.wait()
             except TimeoutError:
                 pass
+
+    async def health(self) -> str:
+        """What is wrong, for the health page; empty if nothing is."""
+        return self.backlog.sentence(self._clock.now())
+
+    async def _measure(self) -> None:
+        """Look at the backlog, at most once in `poll_seconds` however busy it is."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._measured + self._poll:
+            self._measured = now
+            self.backlog = await self._database.read(lambda c: measure(c, self._clock.now()))
+
+    async def _reclaim(self) -> None:
+        """Take back what a dead predecessor had leased; this process is the only one that leases.
+
+        Else after a crash receipts would wait for a minute.
+        """
+        leased = outbox.c.lease_until > 0
+        find = select(outbox.c.id).where(leased).limit(1)
+        free = update(outbox).where(leased).values(lease_until=0)
+        try:
+            if await self._database.read(lambda c: c.execute(find).first()):
+                await self._database.write(lambda c: c.execute(free).rowcount)
+        except StoreError as error:
+            log.error("outbox not reclaimed, its leases run out by themselves", error=str(error))
 
     async def turn(self) -> bool:
         """Lease what is due and finish it; True if there was any progress."""
@@ -110,7 +143,6 @@ class OutboxWorker:
             await self._database.write(lambda c: self._put_back(c, piece, 0.2, "", count=False))
             return False
         except Exception as error:  # noqa: BLE001  # it stays in the outbox and is tried again
-            self.failing += 1
             wait = min(2.0 ** min(piece.attempts, 12), 3600)
             log.error(
                 "outbox piece failed",
@@ -131,7 +163,7 @@ class OutboxWorker:
         return and_(outbox.c.due_at <= now, outbox.c.lease_until <= now)
 
     def _lease(self, connection: Connection) -> list[Piece]:
-        now = self._clock.now()
+        until = milliseconds(self._clock.now() + timedelta(seconds=LEASE_SECONDS))
         rows = connection.execute(
             select(outbox)
             .where(self._due())
@@ -143,38 +175,36 @@ class OutboxWorker:
             connection.execute(
                 update(outbox)
                 .where(outbox.c.id.in_([row.id for row in rows]))
-                .values(
-                    lease_until=milliseconds(now + timedelta(seconds=LEASE_SECONDS)),
-                    attempts=outbox.c.attempts + 1,
-                )
+                .values(lease_until=until, attempts=outbox.c.attempts + 1)
             )
         return [
-            Piece(r.id, Kind(r.kind), r.document_id, json.loads(r.payload), r.attempts + 1)
+            Piece(r.id, Kind(r.kind), r.document_id, json.loads(r.payload), r.attempts + 1, until)
             for r in rows
         ]
 
     def _put_back(
         self, connection: Connection, piece: Piece, seconds: float, error: str, *, count: bool
     ) -> None:
-        due = self._clock.now() + timedelta(seconds=seconds)
+        now = self._clock.now()
+        since = func.coalesce(outbox.c.failing_since, milliseconds(now))
         connection.execute(
             update(outbox)
-            .where(outbox.c.id == piece.id)
+            .where(_still_leased(piece))
             .values(
-                due_at=milliseconds(due),
+                due_at=milliseconds(now + timedelta(seconds=seconds)),
                 lease_until=0,
                 last_error=error,
                 attempts=piece.attempts if count else piece.attempts - 1,
+                failing_since=since if count else outbox.c.failing_since,
             )
         )
 
 
 def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> None:
-    removed = connection.execute(delete(outbox).where(outbox.c.id == piece.id)).rowcount
+    removed = connection.execute(delete(outbox).where(_still_leased(piece))).rowcount
     if removed and finish is not None:
         finish(connection)
 
 
-def waiting(connection: Connection) -> int:
-    """How many pieces wait, due or not."""
-    return connection.execute(select(func.count()).select_from(outbox)).scalar_one()
+def _still_leased(piece: Piece) -> ColumnElement[bool]:
+    return and_(outbox.c.id == piece.id, outbox.c.lease_until == piece.lease_until)

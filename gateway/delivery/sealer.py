@@ -28,6 +28,7 @@ class Sealer:
         self._clock = clock
         self._sealed = sealed
         self._awake = asyncio.Event()
+        self.unsealed = 0  # records that no checkpoint covered when last looked at
 
     def wake(self) -> None:
         """There are new records."""
@@ -51,10 +52,12 @@ class Sealer:
 
     async def turn(self) -> None:
         """Seal everything that waits."""
-        while await self._database.read(waiting):
+        while count := await self._database.read(waiting):
+            self.unsealed = count
             now = self._clock.now()
             checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
             if checkpoint is None:
                 return
             reach("records-sealed")
             self._sealed()
+        self.unsealed = 0

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from gateway.directory import tables as t
 from gateway.directory import validity
+from gateway.directory.certificates import fingerprint
 from gateway.directory.changes import begin, record
 from gateway.directory.model import AccountKind, Role
 from gateway.directory.units import find_unit
@@ -19,6 +20,9 @@ from gateway.errors import CommandError
 
 Units = Mapping[str, Collection[Role]]
 """Unit code -> roles there; the first is the main unit."""
+
+Certificates = Iterable[str | bytes]
+"""Client certificates: a whole one (DER), or the SHA-256 fingerprint of one."""
 
 _OWN_TABLES = frozenset({"account_units", "account_networks", "account_certificates"})
 
@@ -34,7 +38,7 @@ class AccountChanges(TypedDict, total=False):
     language: str
     receipt_style: str
     networks: Iterable[str]  # replaced as a whole; empty: any
-    certificates: Iterable[str]  # replaced as a whole
+    certificates: Certificates  # replaced as a whole; what is already held whole stays so
 
 
 def add_account(
@@ -51,7 +55,7 @@ def add_account(
     language: str = "",
     receipt_style: str = "",
     networks: Iterable[str] = (),
-    certificates: Iterable[str] = (),
+    certificates: Certificates = (),
 ) -> int:
     """Add an account. Gives its id.
 
@@ -201,12 +205,14 @@ def account_facts(conn: Connection, login: str) -> dict[str, object]:
         "receipt_style": row.receipt_style,
         "units": [f"{code}:{'+'.join(json.loads(roles))}" for code, roles in memberships],
     }
-    for key, table, column in (
-        ("networks", t.account_networks, t.account_networks.c.network),
-        ("certificates", t.account_certificates, t.account_certificates.c.fingerprint),
-    ):
-        query = select(column).where(table.c.account_id == row.id).order_by(column)
-        facts[key] = list(conn.execute(query).scalars())
+    network, held = t.account_networks.c, t.account_certificates.c
+    networks = select(network.network).where(network.account_id == row.id)
+    facts["networks"] = list(conn.execute(networks.order_by(network.network)).scalars())
+    certificates = select(held.fingerprint, held.der).where(held.account_id == row.id)
+    facts["certificates"] = [
+        fingerprint if der else f"{fingerprint} (fingerprint only)"
+        for fingerprint, der in conn.execute(certificates.order_by(held.fingerprint))
+    ]
     return facts
 
 
@@ -268,18 +274,26 @@ def _write_networks(conn: Connection, account_id: int, given: Iterable[str]) -> 
         conn.execute(insert(t.account_networks), rows)
 
 
-def _write_certificates(conn: Connection, account_id: int, given: Iterable[str]) -> None:
+def _write_certificates(conn: Connection, account_id: int, given: Certificates) -> None:
     table = t.account_certificates
-    conn.execute(delete(table).where(table.c.account_id == account_id))
-    for value in dict.fromkeys(validity.fingerprint(value) for value in given):
+    mine = table.c.account_id == account_id
+    query = select(table.c.fingerprint, table.c.der).where(mine)
+    held: dict[str, bytes | None] = {row.fingerprint: row.der for row in conn.execute(query)}
+    wanted: dict[str, bytes | None] = {}
+    for value in given:
+        der = value if isinstance(value, bytes) else None
+        name = validity.fingerprint(value) if isinstance(value, str) else fingerprint(value)
+        wanted[name] = der or wanted.get(name) or held.get(name)
+    conn.execute(delete(table).where(mine))
+    for name, der in wanted.items():
         query = (
             select(t.accounts.c.login)
             .join(table, table.c.account_id == t.accounts.c.id)
-            .where(table.c.fingerprint == value)
+            .where(table.c.fingerprint == name)
         )
         if (other := conn.execute(query).scalar()) is not None:
-            raise CommandError(f"certificate {value[:16]}… belongs to account {other!r} already")
-        conn.execute(insert(table).values(account_id=account_id, fingerprint=value))
+            raise CommandError(f"certificate {name[:16]}… belongs to account {other!r} already")
+        conn.execute(insert(table).values(account_id=account_id, fingerprint=name, der=der))
 
 
 def _operators(conn: Connection) -> set[str]:

@@ -41,6 +41,7 @@ class Contents:
     desks: tuple[Desk, ...] = ()
     duty: tuple[DutyPerson, ...] = ()
     unlocked: Mapping[int, datetime] = field(default_factory=dict)  # account id -> since when
+    certificates: Mapping[str, bytes] = field(default_factory=dict)  # fingerprint -> DER
 
 
 def version(conn: Connection) -> int:
@@ -67,6 +68,14 @@ def read(conn: Connection, domain: str) -> Contents:
                 select(t.accounts.c.id, t.accounts.c.unlocked_at).where(
                     t.accounts.c.unlocked_at > 0
                 )
+            )
+        },
+        certificates={
+            row.fingerprint: row.der
+            for row in conn.execute(
+                select(t.account_certificates)
+                .where(t.account_certificates.c.der.is_not(None))
+                .order_by(t.account_certificates.c.fingerprint)
             )
         },
     )
@@ -110,7 +119,8 @@ def _accounts(conn: Connection, domain: str) -> tuple[Account, ...]:
     ):
         networks[row.account_id].append(row.network)
     certificates: dict[int, set[str]] = defaultdict(set)
-    for row in conn.execute(select(t.account_certificates)):
+    held = t.account_certificates
+    for row in conn.execute(select(held.c.account_id, held.c.fingerprint)):
         certificates[row.account_id].add(row.fingerprint)
     return tuple(
         Account(

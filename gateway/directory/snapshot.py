@@ -55,6 +55,11 @@ class Directory:
             for account in contents.accounts
             for fingerprint in account.certificates
         }
+        self._whole = tuple(
+            der
+            for fingerprint, der in contents.certificates.items()
+            if self._certificates[fingerprint].active
+        )
         self._groups = {group.name: group for group in contents.groups}
         self._desks = {desk.name: desk for desk in contents.desks}
         self._duty: dict[int, list[DutyPerson]] = {}
@@ -95,6 +100,14 @@ class Directory:
     def account_by_certificate(self, sha256hex: str) -> Account | None:
         """The account that lists this client certificate, active or not."""
         return self._certificates.get(sha256hex.replace(":", "").lower())
+
+    def certificate(self, sha256hex: str) -> bytes | None:
+        """The whole certificate (DER) with that fingerprint, if it is known."""
+        return self._contents.certificates.get(sha256hex)
+
+    def client_certificates(self) -> tuple[bytes, ...]:
+        """The certificates (DER) that active accounts list as a whole."""
+        return self._whole
 
     def accounts(self) -> tuple[Account, ...]:
         """All accounts, active or not."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -111,6 +112,7 @@ account_certificates = Table(
     metadata,
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False),
     Column("fingerprint", String(64), primary_key=True),  # one certificate, one account
+    Column("der", LargeBinary),  # the certificate itself, where it is known
 )
 
 desks = Table(

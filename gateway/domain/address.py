@@ -34,7 +34,8 @@ class Address:
         Raises InvalidAddress for source routes, quoted strings, address literals and anything
         else that no unit of an office has.
         """
-        local, at, domain = text.strip().rpartition("@")
+        # Folded before it is checked: folding makes some letters longer.
+        local, at, domain = text.strip().casefold().rpartition("@")
         if not at or not local or not domain:
             raise InvalidAddress("an address is written name@domain")
         if len(local.encode()) > 64 or len(domain.encode()) > 255:
@@ -43,4 +44,4 @@ class Address:
             raise InvalidAddress("the part before @ has a sign that no address here has")
         if not all(_DOMAIN_LABEL.fullmatch(label) for label in domain.split(".")):
             raise InvalidAddress("the part after @ is not a domain name")
-        return cls(local.casefold(), domain.casefold())
+        return cls(local, domain)

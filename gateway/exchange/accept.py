@@ -105,6 +105,10 @@ def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
     document_id = case.document_id
     addressees = list(case.addressees)
     if case.resend:
+        # A verb locks its document first, so that two cannot number its evidence alike.
+        connection.execute(
+            select(documents.c.id).where(documents.c.id == document_id).with_for_update()
+        )
         addressees = _new_addressees(connection, document_id, addressees)
         if not addressees:
             return Accepted(document_id, repeated=True)
@@ -131,8 +135,7 @@ def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
         means.ladder.delivered(connection, rows, case.directory, case.now)
     payload = {"records": [record.id for record in records]}
     outbox.leave(connection, outbox.Kind.RECEIPT, document_id, payload, case.now)
-    if not case.resend:
-        _plan_summaries(connection, means, case)
+    _plan_summaries(connection, means, case)
     return Accepted(document_id, repeated=case.resend)
 
 
@@ -334,14 +337,19 @@ def _statement(
 
 
 def _plan_summaries(connection: Connection, means: Means, case: Case) -> None:
-    """The summary is due after some minutes and at the deadline; the last sign-for hastens it."""
+    """The summary is due after some minutes and at the deadline; the last sign-for hastens it.
+
+    Of a resend's new recipients the one that still waits will tell; else they get one more.
+    """
     if not case.verdict.message_class.signed_for:
+        return
+    if case.resend and outbox.waits(connection, outbox.Kind.SUMMARY, case.document_id):
         return
     due = []
     if means.summary_minutes:
         due.append(case.now + timedelta(minutes=means.summary_minutes))
     deadline = means.deadline_minutes.get(case.inspection.metadata.urgency.value)
-    if deadline is not None:
+    if deadline is not None and not case.resend:
         due.append(case.now + timedelta(minutes=deadline))
     for when in due:
         outbox.leave(connection, outbox.Kind.SUMMARY, case.document_id, {}, when)

@@ -17,7 +17,13 @@ _RECEIPTS = {"zh-CN": "回执", "en": "Receipts"}
 _TRASH = {"zh-CN": "已删除", "en": "Trash"}
 _DRAWERS = {
     "zh-CN": ("文件柜", "文件柜/收文", "文件柜/发文", "文件柜/信息", "文件柜/会议"),
-    "en": ("Cabinet", "Cabinet/Incoming", "Cabinet/Outgoing", "Cabinet/Reports", "Cabinet/Meetings"),
+    "en": (
+        "Cabinet",
+        "Cabinet/Incoming",
+        "Cabinet/Outgoing",
+        "Cabinet/Reports",
+        "Cabinet/Meetings",
+    ),
 }
 
 
@@ -36,6 +42,14 @@ def furnish(
         if owner.kind is OwnerKind.UNIT:
             specs += [FolderSpec(name) for name in _DRAWERS[tongue]]
         store.ensure_mailbox(connection, owner.key, specs, now)
+
+
+def furnish_new(
+    store: MailboxStore, connection: Connection, owners: Iterable[Owner], now: datetime
+) -> None:
+    """Make the mailboxes of those owners that have none; the others are not looked into."""
+    there = set(store.owners(connection))
+    furnish(store, connection, [owner for owner in owners if owner.key not in there], now)
 
 
 def inboxes(

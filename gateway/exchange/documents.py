@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import milliseconds, moment, rfc3339
-from gateway.domain.document import DeliveryState
+from gateway.domain.document import DeliveryState, Opening
 from gateway.evidence.notary import records_of
 from gateway.exchange.tables import deliveries, documents, envelope_recipients, refusals
 
@@ -91,13 +91,14 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 
 def _counts(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
-    rows = connection.execute(
-        select(deliveries.c.document_id, deliveries.c.state, func.count())
-        .where(deliveries.c.document_id.in_(ids))
-        .group_by(deliveries.c.document_id, deliveries.c.state)
-    )
-    for document_id, state, number in rows:
-        counts.setdefault(document_id, {})[state] = number
+    for start in range(0, len(ids), 500):  # SQLite and PostgreSQL limit the parameters
+        rows = connection.execute(
+            select(deliveries.c.document_id, deliveries.c.state, func.count())
+            .where(deliveries.c.document_id.in_(ids[start : start + 500]))
+            .group_by(deliveries.c.document_id, deliveries.c.state)
+        )
+        for document_id, state, number in rows:
+            counts.setdefault(document_id, {})[state] = number
     return counts
 
 
@@ -236,6 +237,11 @@ def _show_refusal(
         "recipients": [],
         "evidence": _evidence(connection, refusal_id),
     }
+
+
+def stated_number(number: str, opening: str) -> str:
+    """The 文号 as evidence may state it: of encrypted content the office claims nothing."""
+    return number if opening == Opening.PLAIN.value else ""
 
 
 def newest_refusal(connection: Connection) -> str:

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
@@ -20,7 +21,7 @@ from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.ids import new_id
 from gateway.domain.submission import Accepted, Submission
-from gateway.errors import Deferred, Refused
+from gateway.errors import CommitUnknown, Deferred, Refused
 from gateway.exchange import prefix, views
 from gateway.exchange.accept import Case, Overtaken, accept, find_duplicate, find_resend
 from gateway.exchange.means import Means
@@ -214,23 +215,34 @@ class Exchange:
                 find_duplicate(c, submission, inspection.parts_digest),
             )
         )
-        loop, written = asyncio.get_running_loop(), ""
+        loop = asyncio.get_running_loop()
         while True:
             document_id = first or self._new_id()
             if not first:
-                written = document_id
                 await loop.run_in_executor(
                     self._writers, self._blobs.put, document_id, submission.content.chunks()
                 )
-            case = await loop.run_in_executor(
-                self._writers, self._prepare, document_id, bool(first), submission, account, unit,
-                directory, inspection, verdict, duplicate,
-            )  # fmt: skip
             try:
+                case = await loop.run_in_executor(
+                    self._writers, self._prepare, document_id, bool(first), submission, account,
+                    unit, directory, inspection, verdict, "" if first else duplicate,
+                )  # fmt: skip
                 return await self._database.write(partial(accept, means=self._means, case=case))
             except Overtaken as overtaken:
+                self._forget(document_id)
                 first = overtaken.document_id
-                self._blobs.delete(written)
+            except CommitUnknown:
+                raise  # the document may stand; if it does not, the sweeper finds its blob
+            except Exception:
+                # Nothing refers to the blob. On a disk that is nearly full the client's next try
+                # would add another, until the sweeper's hour.
+                if not first:
+                    self._forget(document_id)
+                raise
+
+    def _forget(self, document_id: str) -> None:
+        with suppress(OSError):
+            self._blobs.delete(document_id)
 
     def _prepare(
         self,
@@ -244,7 +256,9 @@ class Exchange:
         verdict: Verdict,
         duplicate: str,
     ) -> Case:
-        addressees = expand(submission.recipients, directory, inspection.cc)
+        # Who stands in To is a main recipient (主送), wherever else it stands.
+        copied = set(inspection.cc) - set(inspection.to)
+        addressees = expand(submission.recipients, directory, copied)
         owners = [a.owner for a in addressees if a.owner is not None]
         variants = {owner.key: views.variant(owner, directory) for owner in owners}
         outcome = prefix.Outcome(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from gateway.domain.clock import moment
 from gateway.domain.event import Event, Reason
 from gateway.evidence.record import ContentDigest, Statement
+from gateway.exchange.documents import stated_number
 from gateway.exchange.means import Means
 from gateway.exchange.tables import deliveries, documents
 
@@ -35,6 +36,7 @@ def record_reminder(
             documents.c.digest,
             documents.c.size,
             documents.c.number,
+            documents.c.opening,
             documents.c.message_id,
             deliveries.c.address,
         )
@@ -55,7 +57,7 @@ def record_reminder(
                 sender=row.mail_from,
                 submission_time=moment(row.received_at),
                 content=ContentDigest(row.digest.hex(), row.size),
-                number=row.number,
+                number=stated_number(row.number, row.opening),
                 message_id=row.message_id,
             )
         ],

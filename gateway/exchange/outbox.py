@@ -39,19 +39,28 @@ def leave(
     )
 
 
-def hasten(connection: Connection, kind: Kind, document_id: str, due: datetime) -> bool:
-    """Make the document's earliest waiting piece of that kind due; False if none waits.
+def waits(connection: Connection, kind: Kind, document_id: str) -> bool:
+    """Whether a piece of that kind waits for the document."""
+    query = select(outbox.c.id).where(
+        outbox.c.kind == kind.value, outbox.c.document_id == document_id
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
-    The later ones are dropped: one summary that says all is better than three.
+
+def hasten(connection: Connection, kind: Kind, document_id: str, due: datetime) -> None:
+    """Make the document's earliest waiting piece of that kind due, or leave one if none waits.
+
+    The later ones are dropped: one summary that says all is better than three. A piece that is
+    being worked on loses its lease, since what it says is no longer so, and is done again.
     """
     mine = (outbox.c.kind == kind.value) & (outbox.c.document_id == document_id)
     first = connection.execute(
         select(outbox.c.id).where(mine).order_by(outbox.c.due_at, outbox.c.id).limit(1)
     ).scalar()
     if first is None:
-        return False
+        leave(connection, kind, document_id, {}, due)
+        return
     connection.execute(delete(outbox).where(mine, outbox.c.id != first))
     connection.execute(
         update(outbox).where(outbox.c.id == first).values(due_at=milliseconds(due), lease_until=0)
     )
-    return True

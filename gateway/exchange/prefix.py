@@ -1,12 +1,13 @@
 """What a reader sees before the original header, and what of the original header is cut.
 
-The prefix is ours: Return-Path, Received, Authentication-Results (RFC 8601) and the Yizhan-* fields.
+The prefix is ours: Return-Path, Received, Authentication-Results (RFC 8601), the Yizhan-* fields.
 Copies of those fields that came from outside are cut, or a sender could vouch for itself. The body
 is never touched, so seals hold. Where a unit wants marks, its Subject is ours too.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -46,6 +47,14 @@ _SEAL_MARKS = {
 }
 _FALSE_SEAL = {"zh-CN": "〔章伪〕", "en": "[Seal FALSE]"}
 _DUPLICATE = {"zh-CN": "〔疑重发〕", "en": "[Possible duplicate]"}
+
+_SEAL_SAYINGS = re.compile(
+    "|".join(
+        f"{re.escape(mark)} ?"
+        for tongue in ("zh-CN", "en")
+        for mark in (*_SEAL_MARKS[tongue].values(), _FALSE_SEAL[tongue], _DUPLICATE[tongue])
+    )
+)
 
 # RFC 8601 result words for each finding; the method name is ours.
 _RESULTS = {
@@ -87,13 +96,21 @@ def compose(
 
 
 def mark_subject(outcome: Outcome, subject: str, language: str) -> str:
-    """The subject with its marks before it: 〔特急〕〔章✓〕. Plain mail bears none."""
+    """The subject with its marks before it: 〔特急〕〔章✓〕. Plain mail bears none.
+
+    Marks that came with it are taken out: a sender must not vouch for its own seal, and the answer
+    to a sealed document is not sealed because it quotes the subject.
+    """
+    subject = _SEAL_SAYINGS.sub("", subject)
     if outcome.message_class is MessageClass.MAIL and outcome.seal.state is SealState.MISSING:
         return subject
     tongue = language if language in _SEAL_MARKS else "en"
+    urgency = _URGENCY_MARKS[tongue].get(outcome.urgency, "")
+    if urgency:
+        subject = subject.replace(urgency, "").lstrip()
     seal = _SEAL_MARKS[tongue].get(outcome.seal.state, _FALSE_SEAL[tongue])
     duplicate = _DUPLICATE[tongue] if outcome.possible_duplicate else ""
-    marks = _URGENCY_MARKS[tongue].get(outcome.urgency, "") + seal + duplicate
+    marks = urgency + seal + duplicate
     return marks + (" " if tongue == "en" else "") + subject
 
 
@@ -128,7 +145,8 @@ def _unstructured(name: str, text: str) -> str:
 
 def _ascii(text: str) -> str:
     """A token safe in a structured field: whatever a client said in HELO must not end the field."""
-    return "".join(c if c.isascii() and c.isprintable() and c not in '()<>;"\\ ' else "_" for c in text)
+    unsafe = '()<>;"\\ '
+    return "".join(c if c.isascii() and c.isprintable() and c not in unsafe else "_" for c in text)
 
 
 def _literal(address: str) -> str:

@@ -29,14 +29,15 @@ def expand(
     """Who gets the document. An owner named twice (by itself and by a group) gets it once.
 
     `cc` holds the addresses in the Cc field, folded. An address that was good at RCPT and has gone
-    since stays in the list without an owner: its failure is evidence, not silence.
+    since, or a group that has lost its last member, stays in the list without an owner: its failure
+    is evidence, not silence.
     """
     found: dict[str, Addressee] = {}
     direct_first = sorted(envelope, key=lambda r: _is_group(directory, r.address))
     for recipient in direct_first:
         role = "cc" if str(recipient.address) in cc else "to"
         target = directory.resolve(recipient.address)
-        if target is None:
+        if target is None or not target.owners:
             found.setdefault(
                 f"gone:{recipient.address}",
                 Addressee(None, recipient.address, recipient.address, role, recipient.notify),

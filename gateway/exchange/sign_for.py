@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from gateway.domain.clock import milliseconds, moment
-from gateway.domain.document import DeliveryState
+from gateway.domain.document import DeliveryState, MessageClass
 from gateway.domain.event import Event
 from gateway.domain.states import Act, NotAllowed, after
 from gateway.errors import CommandError
 from gateway.evidence.record import Actor, ContentDigest, Statement
 from gateway.exchange import outbox
+from gateway.exchange.documents import stated_number
 from gateway.exchange.means import Means
 from gateway.exchange.tables import deliveries, documents
 
@@ -35,11 +36,17 @@ def sign_for(
 
     Raises CommandError if there is no such delivery or its state does not allow it.
     """
+    mine = select(deliveries.c.document_id).where(deliveries.c.id == delivery_id)
+    document = connection.execute(
+        select(documents).where(documents.c.id == mine.scalar_subquery()).with_for_update()
+    ).first()
+    if document is None:
+        raise CommandError(f"there is no delivery {delivery_id}; see `yizhan document show ID`")
+    if not MessageClass(document.message_class).signed_for:
+        raise CommandError(f"{document.id} is plain mail, for which nobody signs")
     row = connection.execute(
         select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
-    ).first()
-    if row is None:
-        raise CommandError(f"there is no delivery {delivery_id}; see `yizhan document show ID`")
+    ).one()
     try:
         state = after(DeliveryState(row.state), Act.SIGN_FOR)
     except NotAllowed as error:
@@ -57,9 +64,6 @@ def sign_for(
             signed_way=way,
         )
     )
-    document = connection.execute(
-        select(documents).where(documents.c.id == row.document_id)
-    ).one()
     [record] = means.notary.record(
         connection,
         row.document_id,
@@ -71,7 +75,7 @@ def sign_for(
                 sender=document.mail_from,
                 submission_time=moment(document.received_at),
                 content=ContentDigest(document.digest.hex(), document.size),
-                number=document.number,
+                number=stated_number(document.number, document.opening),
                 message_id=document.message_id,
                 actor=actor,
             )

@@ -128,6 +128,7 @@ outbox = Table(
     Column("lease_until", BigInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
+    Column("failing_since", BigInteger),  # its first failure, Unix milliseconds
     Index("ix_outbox_due", "due_at"),
     Index("ix_outbox_document", "document_id"),
 )

@@ -105,9 +105,10 @@ def read_contents(
     """
     contents = Contents()
     whole = hashlib.sha256()
+    body = memoryview(octets)  # a slice of it is no copy
     for leaf in _leaves(structure, embedded=False, structural=False):
         part = leaf.part
-        decoded = decode_body(octets[part.body_start : part.body_end], part.encoding)
+        decoded = decode_body(body[part.body_start : part.body_end], part.encoding)
         digest = _add_digest(contents, whole, part, decoded)
         if not leaf.structural:
             _read_leaf(contents, leaf, _File(part_name(part), decoded, digest, depth), read)

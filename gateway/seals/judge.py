@@ -260,7 +260,7 @@ def _one_type(part: Part) -> bool:
 
 
 def _decoded(octets: bytes, part: Part) -> bytes:
-    return decode_body(octets[part.body_start : part.body_end], part.encoding)
+    return decode_body(memoryview(octets)[part.body_start : part.body_end], part.encoding)
 
 
 def _epilogue(octets: bytes, part: Part) -> bool:

@@ -52,7 +52,7 @@ class FileBlobs:
         try:
             self._make_folder(target.parent)
             # Exclusive: of two that put one name, the second stops here.
-            file = temporary.open("xb", opener=_private)
+            file = _create(temporary)
         except OSError as error:
             raise _unavailable(error) from error
         try:
@@ -147,8 +147,9 @@ class MemoryBlobs:
         self.kept.pop(name, None)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+def _create(path: Path) -> BinaryIO:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
 
 
 def _unavailable(error: OSError) -> StoreUnavailable:

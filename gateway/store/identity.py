@@ -6,8 +6,11 @@ start, with the sentence that tells the operator which of the two is the strange
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -45,7 +48,32 @@ def create(database: Database, directory: Path, domain: str, now: datetime) -> s
         opened.write(identity + "\n")
         opened.flush()
         os.fsync(opened.fileno())
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
     return identity
+
+
+@contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep every other daemon away from this state directory while the block runs.
+
+    Two would send each reminder twice: each would take the other's work for a dead one's.
+
+    Raises StoreUnusable if another has it.
+    """
+    try:
+        file = (directory / FILE).open("rb")
+    except FileNotFoundError:
+        raise _no_office(directory) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreUnusable(f"{directory}: another post office runs here already") from None
+        yield
 
 
 def verify(database: Database, directory: Path) -> str:
@@ -56,9 +84,7 @@ def verify(database: Database, directory: Path) -> str:
     """
     file = directory / FILE
     if not file.exists():
-        raise CommandError(
-            f"{directory}: there is no office here yet; make one with `yizhan init`"
-        )
+        raise _no_office(directory)
     migrate.require_known(database.engine)
     expected = file.read_text(encoding="ascii").strip()
 
@@ -74,3 +100,7 @@ def verify(database: Database, directory: Path) -> str:
             f"but {directory} is the store {expected}; restore both from one backup"
         )
     return found
+
+
+def _no_office(directory: Path) -> CommandError:
+    return CommandError(f"{directory}: there is no office here yet; make one with `yizhan init`")

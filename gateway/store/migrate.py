@@ -39,12 +39,25 @@ def require_known(engine: Engine) -> None:
         )
 
 
+def require_newest(engine: Engine) -> None:
+    """Refuse any schema but this program's own, for commands; raises StoreUnusable."""
+    require_known(engine)
+    revision = current(engine)
+    if revision != known()[-1]:
+        raise StoreUnusable(
+            f"the database has schema {revision or '(none)'}, which is older than this program; "
+            "restart the post office (`yizhan serve`), which brings it up to date"
+        )
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the schema to the newest revision, in one transaction.
 
     Raises StoreUnusable for a newer schema.
     """
     require_known(engine)
+    if current(engine) == known()[-1]:
+        return
     from alembic import command  # noqa: PLC0415  # slow to import, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 

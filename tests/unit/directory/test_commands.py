@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from gateway.cli import account, directory, duty, group, unit
 from gateway.cli.main import main
 from gateway.directory.passwords import verify
+from gateway.exchange import mailroom as _mailroom  # noqa: F401  # registers its tables
 from gateway.store import identity
 from gateway.store.database import Database
 from gateway.store.schema import metadata
@@ -48,7 +49,7 @@ class Shell:
         (folder / "yizhan.toml").write_text(
             f'[office]\ndomain = "{DOMAIN}"\nname = "和平区"\n'
             '[state]\ndirectory = "state"\n'
-            "[submission]\nlisteners = []\n"
+            "[[submission.listeners]]\nport = 0\n"
             '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\n'
         )
 

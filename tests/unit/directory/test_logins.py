@@ -249,7 +249,7 @@ def test_guesses_are_counted_by_the_network_that_one_host_can_use() -> None:
 
 def test_the_tables_of_guesses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guesses, "_LIMIT", 100)
-    table = guesses.Guesses(Submission(listeners=[]))
+    table = guesses.Guesses(Submission(listeners=[Listener(port=0)]))
     for n in range(1000):
         table.wrong(f"login{n}", HERE, NOW, None)
     assert len(table._pairs) == len(table._names) == 100

@@ -169,6 +169,7 @@ def upgrade() -> None:
     sa.Column('lease_until', sa.BigInteger(), server_default='0', nullable=False),
     sa.Column('attempts', sa.Integer(), server_default='0', nullable=False),
     sa.Column('last_error', sa.Text(), server_default='', nullable=False),
+    sa.Column('failing_since', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox'))
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
@@ -284,6 +285,7 @@ def upgrade() -> None:
     op.create_table('account_certificates',
     sa.Column('account_id', sa.Integer(), nullable=False),
     sa.Column('fingerprint', sa.String(length=64), nullable=False),
+    sa.Column('der', sa.LargeBinary(), nullable=True),
     sa.ForeignKeyConstraint(['account_id'], ['accounts.id'], name=op.f('fk_account_certificates_account_id_accounts'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('fingerprint', name=op.f('pk_account_certificates'))
     )

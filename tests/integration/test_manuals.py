@@ -1,0 +1,125 @@
+"""README and the operator's manual are followed to the letter, against a real post office."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import manuals
+from tests.office import ROOT, Office
+
+DOCS = ROOT / "docs"
+
+
+def put_yizhan(file: Path) -> Path:
+    """The command `yizhan` where a page has it."""
+    file.parent.mkdir(parents=True)
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gateway "$@"\n')
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return file
+
+
+def type_in(
+    command: str, folder: Path, path: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """What a shell answers in that folder; the command must succeed."""
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail"],
+        input=command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, **environment},
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def checkout(make_module_office: Callable[..., Office]) -> Iterator[tuple[Path, Office]]:
+    """A folder as `make run` leaves it, with the office running in it."""
+    office = make_module_office("var/demo")
+    folder = office.folder.parent.parent
+    put_yizhan(folder / ".venv" / "bin" / "yizhan")
+    with office.running():
+        yield folder, office
+
+
+def test_readme_can_be_typed_from_top_to_bottom(
+    checkout: tuple[Path, Office], program: Callable[[str], str]
+) -> None:
+    folder, office = checkout
+    for name in ("curl", "swaks"):
+        program(name)
+    typed = "\n".join(
+        command
+        for command in manuals.console_commands(ROOT / "README.md")
+        if not command.startswith("make ")
+    ).replace(":2587", f":{office.submission_port}")
+    said = type_in(typed, folder, os.environ["PATH"])
+    replies = re.findall(r"250 2\.0\.0 ([0-9a-z]{26}) accepted", said.stdout + said.stderr)
+    assert replies, said.stderr  # swaks shows the dialogue, curl does not
+    assert "office has signed for" in said.stdout
+    assert "NOT " not in said.stdout
+    assert said.stdout.count("The receipt is genuine.") >= 2
+
+
+def test_the_demo_plays_its_story_and_shows_every_time_line(
+    checkout: tuple[Path, Office],
+) -> None:
+    folder, _ = checkout
+    told = type_in(
+        ".venv/bin/yizhan demo --config var/demo/yizhan.toml", folder, os.environ["PATH"]
+    )
+    codes = re.findall(r"^   (\d{3}) ", told.stdout, re.M)
+    assert codes == ["250", "250", "550", "550"]
+    assert told.stdout.count("ContentConsignment") == 2
+    assert told.stdout.count("SubmissionRejection") == 2
+    assert re.search(r"ConsignmentNotification +44 recipients", told.stdout)
+    for line in told.stdout.splitlines():
+        assert "机密" not in line, "a marked subject is quoted"
+
+
+# What the manual says of the machine, and what stands for it here.
+STAND_INS = {
+    "10.1.0.25": "127.0.0.1",
+    "/var/lib/yizhan-seals": "seals-of-units",
+    "--out seals-of-units": "--out seals-of-units --no-passphrase",
+    "init --yes": "init --yes --folder etc --state state",
+}
+
+
+def test_the_operators_manual_founds_an_office_that_works(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> None:
+    folder = Path(tmp_path_factory.mktemp("m"))
+    short = Path("/tmp") / f"yz-manual-{os.getpid()}"  # noqa: S108  # gpg wants a short path
+    short.symlink_to(folder)
+    request.addfinalizer(lambda: short.unlink())
+    path = f"{put_yizhan(short / 'bin' / 'yizhan').parent}:{os.environ['PATH']}"
+    (short / "seals-of-units").mkdir()
+    shutil.copy(DOCS / "directory.sample.csv", short / "units.csv")
+    answers: dict[str, str] = {}
+    for command in manuals.console_commands(DOCS / "operation.md"):
+        if not command.startswith("yizhan ") or command == "yizhan init":
+            continue
+        for words, instead in STAND_INS.items():
+            command = command.replace(words, instead)
+        told = type_in(command, short, path, YIZHAN_CONFIG="etc/yizhan.toml")
+        answers[command] = told.stdout
+    assert "The office is ready" in next(iter(answers.values()))
+    assert "nothing is wrong" in answers["yizhan check"]
+    assert "3 unit" in answers["yizhan directory import units.csv --passwords new-passwords.toml"]
+    assert "BEGIN PGP PUBLIC KEY BLOCK" in answers["yizhan seal export office"]
+    assert (short / "new-passwords.toml").stat().st_mode & 0o077 == 0
+    assert len(list((short / "seals-of-units").iterdir())) == 2

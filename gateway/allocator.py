@@ -15,7 +15,7 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
-MAPPED = 1 << 18  # octets: larger blocks are mapped on their own
+MAPPED = 1 << 17  # octets: larger blocks are mapped on their own
 
 
 def tame() -> bool:

@@ -26,10 +26,10 @@ from sqlalchemy import Connection
 from gateway import __version__, allocator, journal, notify, resources
 from gateway.composition import compose_ladder, compose_means, load_key
 from gateway.config import Config
-from gateway.console.health import Health
-from gateway.console.metrics import Metrics
 from gateway.console.console import Console
+from gateway.console.health import Health
 from gateway.console.meters import DoorMeter
+from gateway.console.metrics import Metrics
 from gateway.delivery.alerts import Alerts
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import OutboxWorker
@@ -128,7 +128,7 @@ class PostOffice:
             name_en=config.office.name_en,
             style=config.receipts.style,
             security_officer=config.office.security_officer,
-            warn=lambda language, code: self.judges.policy.sentences.warning(language, code),
+            warn=self._warning,
         )
         self.outbox = OutboxWorker(
             database,
@@ -171,9 +171,7 @@ class PostOffice:
             for listener in config.submission.listeners
         ]
         self.health = Health()
-        self.console = Console(
-            config.console, self.health, self.metrics, name=config.office.name
-        )
+        self.console = Console(config.console, self.health, self.metrics, name=config.office.name)
         self._tasks: list[asyncio.Task[None]] = []
 
     def wake(self) -> None:
@@ -249,6 +247,9 @@ class PostOffice:
             ("yizhan_evidence_unsealed", lambda: self.sealer.unsealed),
         ):
             self.metrics.watch(name, read)
+
+    def _warning(self, language: str, code: str) -> str:
+        return self.judges.policy.sentences.warning(language, code)  # of the policy now in force
 
     async def _client_certificates(self) -> Sequence[bytes]:
         return (await self.directory.current()).client_certificates()
@@ -332,12 +333,8 @@ def welcome(office: PostOffice) -> str:
         kind = "STARTTLS" if listener.tls == "starttls" else "TLS"
         lines.append(f"  submission  {listener.address}:{door.port}  {kind}")
     console = office.console
-    lines.append(
-        f"  health      http://{office.config.console.address}:{console.port}/health"
-    )
-    lines.append(
-        f"  metrics     http://{office.config.console.address}:{console.port}/metrics"
-    )
+    lines.append(f"  health      http://{office.config.console.address}:{console.port}/health")
+    lines.append(f"  metrics     http://{office.config.console.address}:{console.port}/metrics")
     return "\n".join(lines) + "\n" + _demo_hints(office.path)
 
 

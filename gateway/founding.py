@@ -161,9 +161,7 @@ def make_certificate(plan: Plan, now: datetime) -> None:
         serialization.NoEncryption(),
     )
     _write_new(plan.folder / "tls.key", pem, 0o600)
-    _write_new(
-        plan.folder / "tls.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644
-    )
+    _write_new(plan.folder / "tls.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def render(plan: Plan) -> str:

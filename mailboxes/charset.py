@@ -7,7 +7,6 @@ are tried as UTF-8 and GB18030 before anything is replaced by U+FFFD.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Sequence
 
@@ -31,6 +30,8 @@ _NOT_CHARSETS = {
     "punycode", "idna", "undefined",
 }  # fmt: skip
 
+_HALF_LETTER = re.compile("[\ud800-\udfff]")
+
 # GB 2312 in EUC: rows 16 to 87 are hanzi, row 3 is full-width ASCII, row 1 punctuation.
 _HANZI = rb"[\xb0-\xf7][\xa1-\xfe]"
 _TWO_HANZI = re.compile(rb"(?:" + _HANZI + rb"){2}")
@@ -48,10 +49,11 @@ def charset_text(octets: bytes, charset: str) -> str:
     if not codec:
         return raw_text(octets)[0]
     try:
-        return octets.decode(codec)
+        # UTF-7 can spell half a letter, which no database and no other mail can hold.
+        return _HALF_LETTER.sub("\ufffd", octets.decode(codec))
     except UnicodeError:
         pass
-    text = octets.decode(codec, "replace")
+    text = _HALF_LETTER.sub("\ufffd", octets.decode(codec, "replace"))
     broken = text.count("\ufffd")
     if broken * 20 <= sum(1 for letter in text if letter > "\x7f"):
         return text
@@ -123,8 +125,9 @@ def _codec(charset: str) -> str:
         return ""
     name = _SUPERSETS.get(label, label)
     try:
-        codecs.lookup(name)
-        b"".decode(name)
+        # rot13, zlib and base64 are codecs of Python too, but not of text. (Of no octets at all
+        # Python decodes everything.)
+        b"\0\0\0\0".decode(name, "replace")
     except (LookupError, ValueError):
         return ""
     return name

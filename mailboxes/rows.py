@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,10 @@ class Located:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Unix time in milliseconds, as times are stored."""
-    return round(moment.timestamp() * 1000)
+    """Unix time in milliseconds, as times are stored; cut, as `isoformat` cuts, not rounded."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(value: int) -> datetime:
     """The stored form back as an aware UTC time."""
-    return datetime.fromtimestamp(value / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=value)

@@ -58,7 +58,7 @@ class Gpg:
         file = self.home / "signature.asc"
         file.write_bytes(signature)
         done = self.run("--status-fd", "1", "--verify", str(file), "-", given=octets, check=False)
-        lines = done.stdout.decode().splitlines()
+        lines = done.stdout.decode(errors="replace").splitlines()  # notations are octets
         return done.returncode == 0, [line.removeprefix("[GNUPG:] ") for line in lines]
 
     def close(self) -> None:

@@ -37,8 +37,9 @@ def console_commands(page: Path) -> list[str]:
 
 
 def bare_calls(page: Path) -> list[str]:
-    """Lines of other blocks that show a call of `yizhan` by itself."""
-    return re.findall(r"^ *(yizhan [a-z].*)$", text(page), re.M)
+    """Lines of other blocks that show a call of `yizhan`, perhaps with `<placeholders>`."""
+    found = re.findall(r"^ *(yizhan [a-z].*)$", text(page), re.M)
+    return [re.sub(r"<[\w ]+>", "PLACEHOLDER", line) for line in found]
 
 
 def _typed(block: str) -> Iterator[str]:

@@ -80,9 +80,10 @@ class Neomutt:
         screen, terminal = pty.openpty()
         # Without a size the first screen is never drawn.
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        # setsid: it reads its keys from the terminal that controls it.
         child = subprocess.Popen(
-            words, stdin=terminal, stdout=terminal, stderr=terminal, env=environment,
-            start_new_session=True,
+            ["setsid", "--ctty", *words],
+            stdin=terminal, stdout=terminal, stderr=terminal, env=environment,
         )  # fmt: skip
         os.close(terminal)
         try:
@@ -112,4 +113,3 @@ def _converse(screen: int) -> bytes:
             sent = True
             os.write(screen, b"y")
     return shown
-

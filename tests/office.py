@@ -267,7 +267,7 @@ class Office:
     def mailbox(self, owner: str) -> dict[str, list[bytes]]:
         """Every message of a mailbox by folder, as a reader would get it."""
         target = self.folder / f"export-{time.monotonic_ns()}"
-        self.run("mailbox", "export", owner, "--maildir", str(target))
+        self.here("mailbox", "export", owner, "--maildir", str(target))
         return read_maildir(target)
 
 

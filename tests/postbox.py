@@ -58,7 +58,7 @@ class Letter:
 
 
 def letters(office: Office, owner: str, about: str = "") -> list[Letter]:
-    """The mailbox of `unit:water` or `person:security`; only what is about that document, if any."""
+    """The mailbox of `unit:water` or `person:security`; only what is about a document, if named."""
     with opened(office.config) as here, here.database.engine.connect() as connection:
         store = open_mailboxes(FileBlobs(here.config.state.blobs))
         found = [

@@ -74,10 +74,10 @@ def in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield str(path.relative_to(folder)), path.read_bytes()
 
 
-def open_files(pid: int) -> Iterator[tuple[str, bytes]]:
-    """Every regular file that the process holds open, those without a name too."""
+def nameless_files(pid: int) -> Iterator[tuple[str, bytes]]:
+    """Every regular file that the process holds open and that has no name any more."""
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        if entry.is_file():
+        if entry.is_file() and entry.stat().st_nlink == 0:
             yield f"open file {entry.name}", entry.read_bytes()
 
 

@@ -9,9 +9,7 @@ import typer
 from gateway.cli.office import ConfigOption, JsonOption, emit, opened
 from gateway.errors import CommandError
 
-app = typer.Typer(
-    help="Deliveries: sign for a document in a unit's name.", no_args_is_help=True
-)
+app = typer.Typer(help="Deliveries: sign for a document in a unit's name.", no_args_is_help=True)
 
 
 @app.callback()

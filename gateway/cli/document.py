@@ -229,8 +229,15 @@ def _table(rows: list[dict[str, Any]]) -> None:
         ["id", "received", "from", "class", "urgency", "seal", "signed", "number", "title"],
         [
             [
-                row["id"], row["received"][:19], row["unit"], row["class"], row["urgency"],
-                row["seal"], f"{row['signed']}/{row['recipients']}", row["number"], row["title"],
+                row["id"],
+                row["received"][:19],
+                row["unit"],
+                row["class"],
+                row["urgency"],
+                row["seal"],
+                f"{row['signed']}/{row['recipients']}",
+                row["number"],
+                row["title"],
             ]
             for row in rows
         ],

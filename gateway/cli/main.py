@@ -106,7 +106,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001  # an operator gets a sentence, a developer the trace
+    except Exception as error:  # an operator gets a sentence, a developer the trace
         if os.environ.get("YIZHAN_DEBUG"):
             raise
         sys.stderr.write(

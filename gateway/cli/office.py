@@ -35,7 +35,9 @@ T = TypeVar("T")
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", metavar="FILE",
+        "--config",
+        "-c",
+        metavar="FILE",
         help="Configuration file; default $YIZHAN_CONFIG, else /etc/yizhan/yizhan.toml.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Alerts: the security officer (保密员) is told of a classification marking, without its content."""
+"""Alerts: the security officer (保密员) is told of a marking, without the marked content."""
 
 from __future__ import annotations
 
@@ -88,6 +88,4 @@ def _put(
     inboxes = cabinet.inboxes(mailboxes, connection, [owner for owner, _ in letters], now)
     for owner, content in letters:
         content_id = mailboxes.add_content(connection, content, now)
-        mailboxes.append(
-            connection, [inboxes[owner.key]], content_id, flags=["\\Flagged"], now=now
-        )
+        mailboxes.append(connection, [inboxes[owner.key]], content_id, flags=["\\Flagged"], now=now)

@@ -30,7 +30,7 @@ from gateway.store.fault import reach
 
 log = structlog.stdlib.get_logger("yizhan.outbox")
 
-LEASE_SECONDS = 10  # after a crash the next worker waits so long; finishing twice is impossible anyway
+LEASE_SECONDS = 10  # another node's work is taken over after that; finished it is only once
 POLL_SECONDS = 1.0
 BATCH = 16
 
@@ -52,7 +52,7 @@ Handler = Callable[[Piece], Awaitable[Finish | None]]
 
 
 class NotYet(Exception):
-    """The piece must wait for something else; it is tried again soon and does not count as failed."""
+    """The piece must wait for something else: tried again soon, and not counted as failed."""
 
 
 class OutboxWorker:
@@ -146,8 +146,11 @@ class OutboxWorker:
             wait = min(2.0 ** min(piece.attempts, 12), 3600)
             log.error(
                 "outbox piece failed",
-                kind=piece.kind.value, document=piece.document_id, attempt=piece.attempts,
-                error=f"{type(error).__name__}: {error}", again_in_seconds=wait,
+                kind=piece.kind.value,
+                document=piece.document_id,
+                attempt=piece.attempts,
+                error=f"{type(error).__name__}: {error}",
+                again_in_seconds=wait,
             )
             text = f"{type(error).__name__}: {error}"[:500]
             await self._database.write(lambda c: self._put_back(c, piece, wait, text, count=True))
@@ -156,7 +159,8 @@ class OutboxWorker:
 
     def _has_due(self, connection: Connection) -> bool:
         """Asked before leasing, so that an idle office writes nothing."""
-        return connection.execute(select(outbox.c.id).where(self._due()).limit(1)).first() is not None
+        query = select(outbox.c.id).where(self._due()).limit(1)
+        return connection.execute(query).first() is not None
 
     def _due(self) -> ColumnElement[bool]:
         now = milliseconds(self._clock.now())

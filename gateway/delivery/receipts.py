@@ -23,7 +23,7 @@ from gateway.evidence.checkpoint import Checkpoint
 from gateway.evidence.keys import KeyCertificate, certificates
 from gateway.evidence.log import Proof, inclusion_proofs, newest
 from gateway.evidence.notary import records_named
-from gateway.evidence.receipt import ReceiptFacts, RecipientFacts, ReceiptStyle, render_receipt
+from gateway.evidence.receipt import ReceiptFacts, ReceiptStyle, RecipientFacts, render_receipt
 from gateway.evidence.record import Record
 from gateway.exchange import cabinet
 from gateway.exchange.documents import deliveries_of

@@ -1,4 +1,4 @@
-"""The sealer: numbers new records and signs a checkpoint, at least once a second when there is work."""
+"""The sealer: numbers new records and signs a checkpoint, each second in which there are any."""
 
 from __future__ import annotations
 

@@ -93,9 +93,7 @@ class Summaries:
 def _gather(connection: Connection, document_id: str) -> tuple[Row[Any], list[Row[Any]], bool]:
     document = connection.execute(select(documents).where(documents.c.id == document_id)).one()
     wishes = connection.execute(
-        select(envelope_recipients.c.notify).where(
-            envelope_recipients.c.document_id == document_id
-        )
+        select(envelope_recipients.c.notify).where(envelope_recipients.c.document_id == document_id)
     ).scalars()
     silent = all(notify == "NEVER" for notify in wishes)
     return document, deliveries_of(connection, document_id), silent

@@ -64,9 +64,7 @@ class DemoClient:
     async def submit(self, letter: Letter) -> Answer:
         """Send one letter over SMTP with STARTTLS and a password."""
         account = self._accounts[letter.sender]
-        listener = next(
-            one for one in self._config.submission.listeners if one.tls == "starttls"
-        )
+        listener = next(one for one in self._config.submission.listeners if one.tls == "starttls")
         context = ssl.create_default_context(cafile=str(self._config.tls.certificate))
         domain = self._config.office.domain
         client = aiosmtplib.SMTP(

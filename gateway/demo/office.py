@@ -1,4 +1,4 @@
-"""Makes the demo office: an office like any other, with people, passwords and seals to play with."""
+"""Makes the demo office: one like any other, with people, passwords and seals to play with."""
 
 from __future__ import annotations
 

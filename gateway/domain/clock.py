@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Now (aware, UTC) and a sleep that a test can hurry."""
@@ -43,13 +45,16 @@ class FakeClock:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Unix time in milliseconds, the form in which times are stored."""
-    return round(moment.timestamp() * 1000)
+    """Unix time in milliseconds, the form in which times are stored.
+
+    Cut, not rounded, as `rfc3339` cuts: or a record would bear another time than its row.
+    """
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(value: int) -> datetime:
     """The stored form back as an aware UTC time."""
-    return datetime.fromtimestamp(value / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=value)
 
 
 def rfc3339(when: datetime) -> str:

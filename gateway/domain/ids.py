@@ -7,8 +7,10 @@ the time back. Lower case, no `i l o u`, so a clerk can read one out over the te
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NewType
+
+from gateway.domain.clock import moment
 
 DocumentId = NewType("DocumentId", str)
 EvidenceId = NewType("EvidenceId", str)
@@ -43,4 +45,4 @@ def time_of(identifier: str) -> datetime:
     value = 0
     for letter in identifier:
         value = value << 5 | _ALPHABET.index(letter)
-    return datetime.fromtimestamp((value >> 80) / 1000, UTC)
+    return moment(value >> 80)

@@ -27,4 +27,5 @@ def after(state: DeliveryState, act: Act) -> DeliveryState:
     try:
         return TRANSITIONS[state, act]
     except KeyError:
-        raise NotAllowed(f"{act.value} is not possible when the delivery is {state.value}") from None
+        sentence = f"{act.value} is not possible when the delivery is {state.value}"
+        raise NotAllowed(sentence) from None

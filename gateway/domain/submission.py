@@ -37,7 +37,7 @@ class EnvelopeRecipient:
 
     address: Address
     notify: frozenset[str] = frozenset()  # of NEVER, SUCCESS, FAILURE, DELAY; empty: not said
-    orcpt: str = ""  # as given, e.g. rfc822;water@heping.test
+    orcpt: str = ""  # decoded, e.g. rfc822;water@heping.test
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class RecipientFacts:
 
     address: str  # as in the records
     name: str = ""  # of the unit, in the reader's language
-    orcpt: str = ""  # as given in RCPT TO
+    orcpt: str = ""  # of RCPT TO, decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ReceiptFacts:
     title: str = ""
     number: str = ""
     sender_name: str = ""  # of the sending unit
-    envid: str = ""  # as given in MAIL FROM
+    envid: str = ""  # of MAIL FROM, decoded
     recipients: tuple[RecipientFacts, ...] = ()  # all of the document; the records choose
     warnings: tuple[str, ...] = ()  # sentences
     sentence: str = ""  # what the clerk should do after a refusal

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +9,6 @@ from email.utils import format_datetime
 
 from gateway.domain.event import Event, Reason
 from gateway.evidence.letter import one_line, structured
-
-_XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 # What each event says of the recipient, as RFC 3464 §2.3.3 words it.
 _ACTION: dict[Event, tuple[str, str]] = {
@@ -56,7 +53,7 @@ class Outcome:
     """What the newest record says of one recipient."""
 
     address: str
-    orcpt: str  # ORCPT as given in SMTP; empty: none
+    orcpt: str  # ORCPT of SMTP, decoded: type;address; empty: none
     event: Event
     at: datetime
     reasons: tuple[tuple[str, str], ...]  # code and detail
@@ -73,7 +70,7 @@ def delivery_status(
     """The entity message/delivery-status with one block for each recipient."""
     lines: list[str] = []
     if envid:
-        lines.append(f"Original-Envelope-Id: {_plain_xtext(envid)}")
+        lines.append(f"Original-Envelope-Id: {_plain(envid)}")
     lines.append(f"Reporting-MTA: dns; {host}")
     if arrived is not None:
         lines.append(f"Arrival-Date: {format_datetime(arrived)}")
@@ -109,20 +106,18 @@ def _final(address: str) -> str:
 
 
 def _original(orcpt: str) -> str:
-    """ORCPT as RFC 3464 §2.3.1 wants it: type and decoded address; strange ones stay encoded."""
+    """ORCPT as RFC 3464 §2.3.1 wants it: type and decoded address."""
     kind, semicolon, address = orcpt.partition(";")
     if not semicolon:
         return _final(orcpt)
     if not orcpt.isascii():
         return f"utf-8; {_utf8_xtext(address)}"
-    return f"{one_line(kind)}; {_plain_xtext(address)}"
+    return f"{one_line(kind)}; {_plain(address)}"
 
 
-def _plain_xtext(value: str) -> str:
-    """The text behind xtext (RFC 3461 §4); where that is not printable ASCII, the xtext itself."""
-    decoded = _XTEXT.sub(lambda found: chr(int(found[1], 16)), value)
-    if decoded.isascii() and decoded.isprintable():
-        return decoded.strip()
+def _plain(value: str) -> str:
+    """What intake has decoded (RFC 3461 §4), as it is: decoding twice would turn `+2B20` into a
+    space (RFC 3464 §2.2.1 wants the text itself)."""
     return one_line(value) if value.isascii() else _utf8_xtext(value)
 
 

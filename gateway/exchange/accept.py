@@ -127,9 +127,7 @@ def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
                 _statement(case, Event.CONTENT_CONSIGNMENT_FAILURE, str(addressee.address), reason)
             )
         else:
-            statements.append(
-                _statement(case, Event.CONTENT_CONSIGNMENT, str(addressee.address))
-            )
+            statements.append(_statement(case, Event.CONTENT_CONSIGNMENT, str(addressee.address)))
     records = means.notary.record(connection, document_id, statements, case.now)
     if case.verdict.message_class.signed_for and rows:
         means.ladder.delivered(connection, rows, case.directory, case.now)
@@ -305,16 +303,12 @@ def _consign(
     ]
 
 
-def _statement(
-    case: Case, event: Event, recipient: str, *reasons: tuple[Reason, str]
-) -> Statement:
+def _statement(case: Case, event: Event, recipient: str, *reasons: tuple[Reason, str]) -> Statement:
     submission, inspection = case.submission, case.inspection
     plain = inspection.opening is Opening.PLAIN
     # The parts stand once, in the acceptance: a thousand consignments need only the whole digest.
     with_parts = plain and event is Event.SUBMISSION_ACCEPTANCE
-    parts = tuple(
-        ContentPart(p.part, p.media_type, p.size, p.sha256) for p in inspection.parts
-    )
+    parts = tuple(ContentPart(p.part, p.media_type, p.size, p.sha256) for p in inspection.parts)
     return Statement(
         event=event,
         at=case.now,

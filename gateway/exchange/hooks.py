@@ -44,9 +44,7 @@ class Ladder(Protocol):
     ) -> None:
         """Plan the first reminder of each delivery."""
 
-    def settled(
-        self, connection: Connection, delivery_ids: Sequence[int], now: datetime
-    ) -> None:
+    def settled(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Cancel what is queued for these deliveries."""
 
 
@@ -62,7 +60,5 @@ class NoLadder:
     ) -> None:
         """Nothing."""
 
-    def settled(
-        self, connection: Connection, delivery_ids: Sequence[int], now: datetime
-    ) -> None:
+    def settled(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Nothing."""

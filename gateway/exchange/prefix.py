@@ -139,7 +139,7 @@ def _fields(outcome: Outcome) -> list[str]:
 
 
 def _unstructured(name: str, text: str) -> str:
-    clean = " ".join(text.split())
+    clean = " ".join(text.encode("utf-8", "replace").decode().split())
     return f"{name}: " + Header(clean, "utf-8", header_name=name).encode(linesep="\r\n")
 
 

@@ -1,4 +1,4 @@
-"""签收: a named person of the unit signs for a delivery, and its reminders end in the same commit."""
+"""签收: a named person of the unit signs for a delivery; its reminders end in the same commit."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def sign_for(
     )
     means.ladder.settled(connection, [delivery_id], now)
     complete = not _unsigned(connection, row.document_id)
-    outbox.leave(
-        connection, outbox.Kind.RECEIPT, row.document_id, {"records": [record.id]}, now
-    )
+    outbox.leave(connection, outbox.Kind.RECEIPT, row.document_id, {"records": [record.id]}, now)
     if complete:
         outbox.hasten(connection, outbox.Kind.SUMMARY, row.document_id, now)
     return Signed(delivery_id, row.document_id, record.id, complete)

@@ -114,6 +114,9 @@ class Login:
         line = await self._ask(b64encode(prompt))
         if line == b"*":
             raise refusal(replies.LOGIN_CANCELLED)
+        if line == b"=":
+            # curl says "nothing" here, too, by what stands for it in an initial response.
+            return b""
         return _decode(line)
 
 

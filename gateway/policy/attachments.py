@@ -23,6 +23,7 @@ from mailboxes.structure import Part
 
 TEXT_KEPT = 500_000  # characters of one message that are kept for search
 _NAME_KEPT = 1_000
+_MESSAGES = ("message/rfc822", "message/global")
 _DEPTH = 4  # messages within files within messages
 
 ReadAttachment = Callable[[str, str, bytes], Extracted]  # name, declared type, decoded octets
@@ -120,7 +121,7 @@ def read_contents(
 
 def _add_digest(contents: Contents, whole: Hash, part: Part, decoded: bytes) -> str:
     digest = hashlib.sha256(decoded).hexdigest()
-    contents.parts.append(PartDigest(part.number, part.media_type, len(decoded), digest))
+    contents.parts.append(PartDigest(part.number, _sayable(part.media_type), len(decoded), digest))
     if part.media_type not in _SIGNATURES:
         # A seal differs with every sealing; lines end as the transfer encoding liked.
         is_text = part.media_type.startswith("text/")
@@ -204,7 +205,7 @@ def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachmen
 def _is_message(part: Part, file: _File, found: Extracted) -> bool:
     named = file.name.lower().endswith((".eml", ".mht", ".mhtml"))
     text = found.found_type in ("text/plain", "text/html")
-    return text and file.depth < _DEPTH and (named or part.media_type == "message/rfc822")
+    return text and file.depth < _DEPTH and (named or part.media_type in _MESSAGES)
 
 
 def _read_message(contents: Contents, part: Part, file: _File, read: ReadAttachment) -> None:
@@ -230,8 +231,16 @@ def _is_body(part: Part, decoded: bytes) -> bool:
     """Whether a nameless leaf is text to read; a label `text/plain` on a program does not count."""
     if not part.media_type.startswith(("text/", "message/", "multipart/")):
         return False
+    if part.media_type in _MESSAGES:
+        # A leaf only because it is encoded, against RFC 2046, 5.2.1; mail programs open it.
+        return False
     kind = found_type(decoded)
     return not kind or kind.startswith("text/") or b"\0" not in decoded[:4096]
+
+
+def _sayable(media_type: str) -> str:
+    """A type as records and rules may hold it: octets that are no letters are not Unicode."""
+    return media_type.encode("ascii", "replace").decode()
 
 
 def _add_file(contents: Contents, part: Part, file: _File, found: Extracted) -> None:
@@ -239,7 +248,7 @@ def _add_file(contents: Contents, part: Part, file: _File, found: Extracted) -> 
         Attachment(
             part=part.number,
             name=file.name,
-            declared_type=part.media_type,
+            declared_type=_sayable(part.media_type),
             found_type=found.found_type,
             size=len(file.octets),
             sha256=file.sha256,

@@ -47,7 +47,7 @@ def settings_version(settings: config.Policy) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-async def collect(  # noqa: PLR0917
+async def collect(
     submission: Submission,
     inspection: Inspection,
     directory: Directory,

@@ -73,9 +73,10 @@ class _Job:
 
     def judged(self) -> Judgement:
         """Judge here, with the key."""
-        octets = self.content.read()
+        structure = scan(self.content.read())
+        # Read once more, so that only `judge` holds the octets and can let them go.
         return judge(
-            octets, scan(octets), unit_id=self.request.unit_id, book=self.book,
+            self.content.read(), structure, unit_id=self.request.unit_id, book=self.book,
             at=self.request.at, clock_skew=self.request.clock_skew, opener=self.opener,
         )  # fmt: skip
 

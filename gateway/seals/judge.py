@@ -34,6 +34,7 @@ from mailboxes.structure import Part
 LARGEST_OPENED = 1 << 26  # octets that an encrypted message may expand to
 _ARMOURED = re.compile(rb"^-----BEGIN PGP MESSAGE-----[ \t]*\r?$", re.MULTILINE)
 _ARMOUR_END = re.compile(rb"^-----END PGP MESSAGE-----[ \t]*\r?(?:\n|\Z)", re.MULTILINE)
+_CODED = ("base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue", "uue")
 _CLEARSIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 # Of separate signed parts the worst counts: a good one must not cover up for a forged one.
 _WORST_FIRST = (
@@ -53,11 +54,11 @@ class Judgement:
     encrypted_to: tuple[str, ...]  # key ids or fingerprints, upper-case hex; HIDDEN: sixteen zeros
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Cipher:
     """The encrypted content of a message."""
 
-    octets: bytes  # binary
+    octets: bytes  # binary; let go once it is opened
     head: bytes  # header that makes an entity of the opened content
     whole: bool  # nothing readable stands beside it
 
@@ -82,6 +83,7 @@ def judge(
     try:
         cipher = _find_cipher(octets, structure)
         if cipher is not None:
+            del octets  # opening does not need them, and may need as much again three times
             return _judge_cipher(cipher, structure, bench, opener)
     except BrokenPackets as error:
         finding = SealFinding(SealState.CANNOT_CHECK, detail=str(error))
@@ -180,8 +182,10 @@ def _judge_cipher(cipher: _Cipher, root: Part, bench: Bench, opener: Opener | No
             raise CannotOpen("nobody here can open it")
         else:
             inner = opener.open(cipher.octets)
+        cipher.octets = b""
         packed = inner[:1] >= b"\x80"
         message = read_message(inner, limit=LARGEST_OPENED) if packed else Message(inner, ())
+        del inner
     except (CannotOpen, BrokenPackets) as error:
         # The words of gpg may hold a file name that the sender chose: they are not handed on.
         detail = str(error) if isinstance(error, BrokenPackets) else "encrypted to others"
@@ -208,7 +212,7 @@ def _find_cipher(octets: bytes, root: Part) -> _Cipher | None:
     """The encrypted content if it is the message's body, as PGP/MIME (RFC 3156, 4) or as text."""
     if root.media_type == "multipart/encrypted" and len(root.children) >= 2:
         whole = len(root.children) == 2 and not _epilogue(octets, root)
-        return _Cipher(dearmor(_decoded(octets, root.children[1])), b"", whole)
+        return _Cipher(dearmor(_content(octets, root.children[1])), b"", whole)
     if root.media_type != "text/plain" or root.children:
         return None
     text = _decoded(octets, root)
@@ -257,6 +261,13 @@ def _has_pgp_signature(part: Part) -> bool:
 def _one_type(part: Part) -> bool:
     """Whether all readers agree on what the part is."""
     return sum(field.name.lower() == "content-type" for field in part.fields) == 1
+
+
+def _content(octets: bytes, part: Part) -> bytes | memoryview:
+    """As `_decoded`, but without a copy where nothing is encoded."""
+    if part.encoding in _CODED:
+        return _decoded(octets, part)
+    return memoryview(octets)[part.body_start : part.body_end]
 
 
 def _decoded(octets: bytes, part: Part) -> bytes:

@@ -13,12 +13,14 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 PKESK, SIGNATURE, SKESK, ONE_PASS, COMPRESSED = 1, 2, 3, 4, 8
 SED, LITERAL, SEIP, AEAD = 9, 11, 18, 20
 SECRET = frozenset((5, 7))  # secret key and secret subkey
 ENCRYPTED = frozenset((SED, SEIP, AEAD))
 HIDDEN = "0" * 16
+_PIECE = 1 << 16
 MOST_PACKETS = 2_000
 
 _BEGIN = re.compile(rb"^-----BEGIN PGP ([A-Z ]+)-----[ \t]*\r?\n", re.MULTILINE)
@@ -49,14 +51,14 @@ class Message:
     signatures: tuple[bytes, ...]  # one signature packet each
 
 
-def dearmor(octets: bytes) -> bytes:
+def dearmor(octets: bytes | memoryview) -> bytes:
     """The binary form of the first armoured block; binary input comes back as it is.
 
     Raises BrokenPackets if there is an armour that cannot be read. The old check sum is not
     looked at, as RFC 9580, 6.1 asks.
     """
-    if octets[:1] >= b"\x80":
-        return octets
+    if bytes(octets[:1]) >= b"\x80":
+        return bytes(octets)
     begin = _BEGIN.search(octets)
     if begin is None:
         raise BrokenPackets("there is no OpenPGP armour")
@@ -64,16 +66,30 @@ def dearmor(octets: bytes) -> bytes:
     while header := _HEADER.match(octets, at):
         at = header.end()
     empty = _EMPTY.match(octets, at)
-    end = octets.find(b"-----END PGP " + begin[1] + b"-----", at)
-    if empty is None or end < 0:
+    end = re.compile(b"-----END PGP " + re.escape(begin[1]) + b"-----").search(octets, at)
+    if empty is None or end is None:
         raise BrokenPackets("the OpenPGP armour is broken")
-    text = octets[empty.end() : end].translate(None, b" \t\r\n")
-    if text[-5:-4] == b"=":
-        text = text[:-5]
     try:
-        return base64.b64decode(text, validate=True)
+        return _decode(memoryview(octets)[empty.end() : end.start()])
     except binascii.Error:
         raise BrokenPackets("the OpenPGP armour is broken") from None
+
+
+def _decode(text: memoryview) -> bytes:
+    """Strict base64 without a check sum; in pieces, because copies of 25 MB add up."""
+    out, held = BytesIO(), b""
+    for start in range(0, len(text), _PIECE):
+        clean = held + bytes(text[start : start + _PIECE]).translate(None, b" \t\r\n")
+        # The end is held back: there may be padding and the check sum.
+        usable = max(len(clean) - 16, 0) // 4 * 4
+        if b"=" in clean[:usable]:
+            raise binascii.Error("padding before the end")
+        out.write(base64.b64decode(clean[:usable], validate=True))
+        held = clean[usable:]
+    if held[-5:-4] == b"=":
+        held = held[:-5]
+    out.write(base64.b64decode(held, validate=True))
+    return out.getvalue()
 
 
 def read_packets(octets: bytes) -> Iterator[Packet]:

@@ -144,9 +144,7 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, self.read_now, work
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
 
     def write_now(self, work: Work[T]) -> T:
         """`write` for a command: in this thread, in a transaction of its own."""

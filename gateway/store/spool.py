@@ -8,6 +8,7 @@ nobody else can write to the file, and the digest over the plaintext is kept in 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import secrets
 import tempfile
@@ -76,7 +77,10 @@ class Spool:
 
     def read(self) -> bytes:
         """All octets; raises ValueError once closed."""
-        return b"".join(self.chunks())
+        whole = io.BytesIO()  # unlike join it holds no second copy
+        for piece in self.chunks():
+            whole.write(piece)
+        return whole.getvalue()
 
     def close(self) -> None:
         self._closed = True

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def test_the_demo_plays_its_story_and_shows_every_time_line(
     assert codes == ["250", "250", "550", "550"]
     assert told.stdout.count("ContentConsignment") == 2
     assert told.stdout.count("SubmissionRejection") == 2
-    assert re.search(r"ConsignmentNotification +44 recipients", told.stdout)
+    told_of = re.findall(r"ConsignmentNotification +(?:(\d+) recipients|\S+@)", told.stdout)
+    assert sum(int(number or 1) for number in told_of) >= 44  # at night the report's one waits
     for line in told.stdout.splitlines():
         assert "机密" not in line, "a marked subject is quoted"
 
@@ -99,27 +101,32 @@ STAND_INS = {
 }
 
 
-def test_the_operators_manual_founds_an_office_that_works(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> None:
-    folder = Path(tmp_path_factory.mktemp("m"))
-    short = Path("/tmp") / f"yz-manual-{os.getpid()}"  # noqa: S108  # gpg wants a short path
-    short.symlink_to(folder)
-    request.addfinalizer(lambda: short.unlink())
-    path = f"{put_yizhan(short / 'bin' / 'yizhan').parent}:{os.environ['PATH']}"
-    (short / "seals-of-units").mkdir()
-    shutil.copy(DOCS / "directory.sample.csv", short / "units.csv")
+@pytest.fixture
+def machine() -> Iterator[Path]:
+    """A folder with a short path, as gpg wants it, that stands for an empty machine."""
+    folder = Path(tempfile.mkdtemp(prefix="yz"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_operators_manual_founds_an_office_that_works(machine: Path) -> None:
+    path = f"{put_yizhan(machine / 'bin' / 'yizhan').parent}:{os.environ['PATH']}"
+    (machine / "seals-of-units").mkdir()
+    shutil.copy(DOCS / "directory.sample.csv", machine / "units.csv")
     answers: dict[str, str] = {}
     for command in manuals.console_commands(DOCS / "operation.md"):
         if not command.startswith("yizhan ") or command == "yizhan init":
             continue
+        here = command
         for words, instead in STAND_INS.items():
-            command = command.replace(words, instead)
-        told = type_in(command, short, path, YIZHAN_CONFIG="etc/yizhan.toml")
+            here = here.replace(words, instead)
+        told = type_in(here, machine, path, YIZHAN_CONFIG="etc/yizhan.toml")
         answers[command] = told.stdout
     assert "The office is ready" in next(iter(answers.values()))
     assert "nothing is wrong" in answers["yizhan check"]
     assert "3 unit" in answers["yizhan directory import units.csv --passwords new-passwords.toml"]
     assert "BEGIN PGP PUBLIC KEY BLOCK" in answers["yizhan seal export office"]
-    assert (short / "new-passwords.toml").stat().st_mode & 0o077 == 0
-    assert len(list((short / "seals-of-units").iterdir())) == 2
+    assert (machine / "new-passwords.toml").stat().st_mode & 0o077 == 0
+    assert len(list((machine / "seals-of-units").iterdir())) == 2

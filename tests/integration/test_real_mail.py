@@ -35,6 +35,9 @@ RECIPIENT = "office"
 REFUSED = {
     # Its own text says so: this is not what was signed. A broken seal is refused.
     "ruby-mail/mime_emails/sig_only_email.eml": "seal-invalid",
+    # Programs in Ruby.
+    "ruby-mail/attachment_emails/attachment_content_disposition.eml": "attachment-program",
+    "ruby-mail/mime_emails/raw_email7.eml": "attachment-program",
 }
 
 # Fields that the reader gets from the office and never from outside.

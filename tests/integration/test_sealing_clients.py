@@ -92,8 +92,8 @@ def test_neomutt_seals_and_encrypts_to_the_office_and_both_recipients(
     configuration.write_text(f"encrypt-to {water.fingerprint(OFFICE_KEY)}\n", encoding="utf-8")
     try:
         shown = neomutt.send(
-            "和水函〔2026〕22号 关于泵站检修的函", TEXT, "office@heping.test", "finance@heping.test",
-            encrypt=True,
+            "和水函〔2026〕22号 关于泵站检修的函", TEXT,
+            "office@heping.test", "finance@heping.test", encrypt=True,
         )  # fmt: skip
     finally:
         configuration.unlink()
@@ -152,11 +152,11 @@ def test_encryption_without_the_office_is_refused_until_the_unit_is_allowed_it(
     assert code == 550
     assert "encrypted without the office key, so it cannot be checked" in text
     # beside the running daemon, and for the very same octets
-    office.run("unit", "change", "water", "--unchecked", "document")
+    office.here("unit", "change", "water", "--unchecked", "document")
     found = office.document(office.accept("water", octets, "office"))
     assert (found["seal"]["state"], found["opening"]) == ("cannot-check", "not-checked")
     [view] = postbox.letters(office, "unit:office", found["id"])
     assert view.mail["Subject"].startswith("〔章未验〕")
-    office.run("unit", "change", "water", "--checked")
+    office.here("unit", "change", "water", "--checked")
     code, text = office.send("water", octets + b"\r\n", "office")
     assert (code, "encrypted without the office key" in text) == (550, True)

@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 import typer
+from sqlalchemy import Connection
 from typer.testing import CliRunner
 
 from gateway.cli import account, directory, duty, group, unit
 from gateway.cli.main import main
 from gateway.directory.passwords import verify
-from gateway.exchange import mailroom as _mailroom  # noqa: F401  # registers its tables
-from gateway.store import identity
+from gateway.exchange import mailroom
+from gateway.store import identity, migrate
+from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
-from gateway.store.schema import metadata
+from mailboxes.content import Content
+from tests import certificates
 
 from .conftest import DOMAIN, NOW, read
 
@@ -46,7 +49,8 @@ class Shell:
         self.state.mkdir(mode=0o700)
         self.database = Database(f"sqlite:///{self.state / 'yizhan.db'}", readers=1)
         patch.setenv("YIZHAN_CONFIG", str(folder / "yizhan.toml"))
-        (folder / "yizhan.toml").write_text(
+        self.config = folder / "yizhan.toml"
+        self.config.write_text(
             f'[office]\ndomain = "{DOMAIN}"\nname = "和平区"\n'
             '[state]\ndirectory = "state"\n'
             "[[submission.listeners]]\nport = 0\n"
@@ -72,7 +76,7 @@ def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Shell]:
     made = Shell(tmp_path, monkeypatch, capsys)
-    metadata.create_all(made.database.engine)
+    migrate.upgrade(made.database.engine)
     identity.create(made.database, made.state, DOMAIN, NOW)
     yield made
     made.database.stop()
@@ -156,6 +160,83 @@ def test_an_export_to_a_file_opens_in_excel(shell: Shell, tmp_path: Path) -> Non
     assert file.read_bytes().startswith(b"\xef\xbb\xbf" + "类型,".encode())
     assert "already" in shell.run("directory", "export", str(file), status=1)
     assert shell.run("directory", "export").splitlines()[1].startswith("unit,water,水务局")
+
+
+def test_a_certificate_is_given_as_a_file_and_shown_by_its_subject(
+    shell: Shell, tmp_path: Path
+) -> None:
+    shell.run("unit", "add", "water", "--name", "水务局")
+    own, other = certificates.make(tmp_path, "water-li"), certificates.make(tmp_path, "other")
+    words = ("--name", "李娜", "--unit", "water", "--no-password", "--certificate", str(own.file))
+    shell.run("account", "add", "li", *words)
+    [shown] = shell.json("account", "show", "li")["certificates"]
+    assert shown["subject"] == "CN=water-li"
+    assert shown["fingerprint"] == own.fingerprint
+    assert shown["expires"] > NOW.strftime("%Y-%m-%d")
+    assert f"CN=water-li, {own.fingerprint}" in shell.run("account", "show", "li")
+    assert read(shell.database).client_certificates() == (own.der,)
+
+    change = ("account", "change", "li", "--certificate")
+    sentence = shell.run(*change, other.fingerprint, status=1)
+    assert "a fingerprint alone opens nothing here" in sentence
+    assert "give a file with a certificate" in shell.run(*change, "no-such-file", status=1)
+    assert "no certificate" in shell.run(*change, str(other.key), status=1)
+    shell.run(*change, own.fingerprint, "--certificate", str(other.file))
+    assert len(read(shell.database).client_certificates()) == 2
+
+
+def test_a_fingerprint_is_enough_where_a_ca_is_configured(shell: Shell, tmp_path: Path) -> None:
+    ca = certificates.make(tmp_path, "ca")
+    text = shell.config.read_text()
+    shell.config.write_text(text.replace("[[sub", f'[submission]\nclient_ca = "{ca.file}"\n[[sub'))
+    shell.run("unit", "add", "water", "--name", "水务局")
+    own = certificates.make(tmp_path, "water-li", ca)
+    words = ("--name", "李娜", "--unit", "water", "--no-password")
+    shell.run("account", "add", "li", *words, "--certificate", own.fingerprint)
+    [shown] = shell.json("account", "show", "li")["certificates"]
+    assert shown == {"subject": None, "fingerprint": own.fingerprint, "expires": None}
+
+
+def test_whoever_is_added_has_a_mailbox_at_once(shell: Shell, tmp_path: Path) -> None:
+    def owners() -> set[str]:
+        return {one["owner"] for one in shell.json("mailbox", "list")}
+
+    shell.run("unit", "add", "water", "--name", "水务局")
+    assert owners() == {"unit:water"}
+    shell.run("account", "add", "li", "--name", "李娜", "--unit", "water")
+    shell.run("unit", "desk", "add", "report", "--title", "信息报送", "--unit", "water")
+    assert owners() == {"unit:water", "person:li", "desk:report"}
+    file = tmp_path / "more.csv"
+    file.write_text("kind,code,name,units\nunit,parks,园林局,\naccount,wang,王强,parks\n")
+    shell.run("directory", "import", str(file), "--check")
+    assert len(owners()) == 3
+    shell.run("directory", "import", str(file))
+    assert owners() == {"unit:water", "person:li", "desk:report", "unit:parks", "person:wang"}
+    folders = {one["owner"]: one["folders"] for one in shell.json("mailbox", "list")}
+    assert "文件柜/收文" in {folder["name"] for folder in folders["unit:parks"]}
+
+    shell.run("account", "remove", "wang")
+    shell.run("unit", "remove", "parks")
+    shell.run("unit", "desk", "remove", "report")
+    assert owners() == {"unit:water", "person:li"}
+
+
+def test_a_name_whose_mailbox_has_had_mail_is_not_given_away(shell: Shell) -> None:
+    shell.run("unit", "add", "water", "--name", "水务局")
+    shell.run("account", "add", "li", "--name", "李娜", "--unit", "water")
+    store = mailroom.open_mailboxes(FileBlobs(shell.state / "blobs"))
+
+    def deliver(conn: Connection) -> None:
+        content = store.add_content(
+            conn, Content.of_octets(b"a: b\r\n\r\n", key="1", kind="receipt"), NOW
+        )
+        folder = store.folder_id(conn, "person:li", "INBOX")
+        store.append(conn, [folder], content, now=NOW)
+
+    shell.database.write_now(deliver)
+    assert "has had mail" in shell.run("account", "remove", "li", status=1)
+    assert read(shell.database).account("li") is not None
+    assert "person:li" in shell.run("mailbox", "list")
 
 
 def commands(app: typer.Typer, path: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -48,9 +48,7 @@ def test_an_id_is_a_version_7_uuid(value: int, randomness: bytes) -> None:
 
 
 @given(MILLISECONDS, RANDOM, RANDOM)
-def test_ids_of_one_moment_differ_by_their_randomness(
-    value: int, one: bytes, other: bytes
-) -> None:
+def test_ids_of_one_moment_differ_by_their_randomness(value: int, one: bytes, other: bytes) -> None:
     # 74 of the 80 bits count: six give way to version and variant.
     kept = [int.from_bytes(r, "big") & ((0x0FFF << 64) | ((1 << 62) - 1)) for r in (one, other)]
     assert (new_id(value, one) == new_id(value, other)) == (kept[0] == kept[1])

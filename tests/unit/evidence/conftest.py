@@ -121,9 +121,9 @@ class Maker:
             title="关于做好防汛工作的通知",
             number="和政办发〔2026〕5号",
             sender_name="区政府办",
-            envid="QQ+2B314",
+            envid="QQ+314",
             recipients=(
-                RecipientFacts("water@heping.test", "水务局", "rfc822;all+40heping.test"),
+                RecipientFacts("water@heping.test", "水务局", "rfc822;all@heping.test"),
                 RecipientFacts("finance@heping.test", "财政局"),
             ),
         )

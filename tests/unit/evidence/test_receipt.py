@@ -237,8 +237,8 @@ def test_hostile_names_cannot_begin_another_header_or_line(accepted: Made) -> No
         accepted.facts,
         title="a\r\nBcc: evil@x.test\r\n\r\nb",
         message_id="<a@b>\r\nX-Evil: 1",
-        envid="a+0D+0AAction: failed",
-        recipients=(RecipientFacts("water@heping.test", "水\n务", "rfc822;a+0D+0AStatus: 5.0.0"),),
+        envid="a\r\nAction: failed",
+        recipients=(RecipientFacts("water@heping.test", "水\n务", "rfc822;a\r\nStatus: 5.0.0"),),
     )
     octets = replace(accepted, facts=facts).render()
     message = parsed(octets)

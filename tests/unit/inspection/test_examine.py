@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import email
+import quopri
 from datetime import UTC, datetime
 from email.policy import SMTP
 from pathlib import Path
@@ -127,6 +128,25 @@ def test_a_message_attached_as_a_file_is_searched_too() -> None:
     assert found.attachments[1].found_type == "message/rfc822"
     for marked in (message(MARK), message(subject="【机密】检查")):
         assert places(message("x", ("fwd.eml", marked))) == {"2"}
+
+
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_an_embedded_message_hides_nothing_by_a_forbidden_encoding(encoding: str) -> None:
+    # It has no name and is no attachment, so it was once read as a text of base64 lines.
+    inner = message("x", ("a.docx", files.docx(MARK)))
+    encode = base64.encodebytes if encoding == "base64" else quopri.encodestring
+    outer = (
+        b"From: water@heping.test\r\nTo: office@heping.test\r\nSubject: x\r\n"
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: "
+        + encoding.encode()
+        + b"\r\n\r\n"
+        + encode(inner).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        + b"\r\n--b--\r\n"
+    )
+    found = look(outer)
+    assert {marking.place for marking in found.markings} == {"1"}
+    assert [file.name for file in found.attachments] == ["a.docx", ""]
 
 
 def test_uuencoded_files_in_a_body_are_files() -> None:

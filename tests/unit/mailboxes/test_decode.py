@@ -181,3 +181,14 @@ def test_gbk_that_happens_to_be_utf_8_is_read_as_what_people_wrote(text: str) ->
 @pytest.mark.parametrize("text", ["café", "ação", "Привет", "25 °C ± 2", "μg", "שלום"])
 def test_utf_8_of_other_scripts_is_not_taken_for_gbk(text: str) -> None:
     assert decode_text(text.encode()) == text
+
+
+@pytest.mark.parametrize("label", ["rot13", "zlib", "base64", "hex", "bz2", "uu", "quopri"])
+def test_a_codec_of_python_that_is_no_charset_is_an_unknown_label(label: str) -> None:
+    assert decode_text(f"=?{label}?Q?abc?=".encode()) == "abc"
+
+
+def test_half_a_letter_in_utf_7_becomes_a_replacement() -> None:
+    assert decode_text(b"=?utf-7?Q?a+2AA-b?=") == "a\ufffdb"
+    assert decode_text(b"=?utf-7?Q?+kBp35Q-?=") == "通知"
+    assert decode_text(b"=?utf-7?Q?+2D3eAA-?=") == "😀"

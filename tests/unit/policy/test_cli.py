@@ -15,10 +15,8 @@ from gateway.cli.policy import app
 from gateway.directory.demo_office import populate
 from gateway.directory.snapshot import load
 from gateway.errors import CommandError, ConfigurationError
-from gateway.seals import tables as seal_tables
-from gateway.store import identity
+from gateway.store import identity, migrate
 from gateway.store.database import Database
-from gateway.store.schema import metadata
 
 from .conftest import NOW
 
@@ -44,8 +42,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = folder / "yizhan.toml"
     config.write_text(CONFIG, encoding="utf-8")
     database = Database(f"sqlite:///{folder / 'state' / 'yizhan.db'}")
-    assert seal_tables  # registered on the metadata
-    metadata.create_all(database.engine)
+    migrate.upgrade(database.engine)
     identity.create(database, folder / "state", "heping.test", NOW)
     database.write_now(lambda conn: populate(conn, "heping.test", {}, actor="test", now=NOW))
     assert database.read_now(lambda conn: load(conn, "heping.test")).unit("water")

@@ -17,10 +17,8 @@ from gateway.directory.units import add_unit
 from gateway.errors import CommandError
 from gateway.seals.custody import set_office_certificate
 from gateway.seals.workshop import create_office_key
-from gateway.store import identity
+from gateway.store import identity, migrate
 from gateway.store.database import Database
-from gateway.store.schema import metadata
-from gateway.store.tables import store_identity  # noqa: F401  # its table belongs to the office
 
 CONFIG = """
 [office]
@@ -29,7 +27,7 @@ name = "和平区电子邮局"
 [state]
 directory = "state"
 [submission]
-listeners = []
+listeners = [{ port = 2587 }]
 [tls]
 certificate = "c.pem"
 key = "k.pem"
@@ -43,7 +41,7 @@ def office(tmp_path_factory):
     state.mkdir(mode=0o700)
     (folder / "yizhan.toml").write_text(CONFIG)
     database = Database(f"sqlite:///{state / 'yizhan.db'}")
-    metadata.create_all(database.engine)
+    migrate.upgrade(database.engine)
     now = datetime.now(UTC)
     identity.create(database, state, "heping.test", now)
     for code, name in (("water", "水务局"), ("finance", "财政局")):

@@ -187,6 +187,17 @@ def test_the_gpg_signer_does_the_same(hall, judged):
     assert judged(message).finding.state is SealState.VALID
 
 
+def test_a_credential_of_systemd_is_taken_though_its_acl_looks_like_a_groups_right(
+    tmp_path, monkeypatch
+):
+    credential = tmp_path / "yizhan-seal-passphrase"
+    credential.write_text("secret\n")
+    credential.chmod(0o440)  # what stat shows of an ACL for the daemon's user
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_passphrase(Seals()) == "secret"
+    assert read_passphrase(Seals(passphrase_file=credential)) == "secret"
+
+
 def test_a_passphrase_file_that_others_can_read_is_refused(tmp_path):
     path = tmp_path / "p"
     path.write_text("x")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
@@ -32,6 +34,12 @@ def note(text: str) -> Callable[[Connection], str]:
 
 def texts(connection: Connection) -> list[str]:
     return list(connection.scalars(select(notes.c.text).order_by(notes.c.text)))
+
+
+def settled(future: Future[Any]) -> Any:
+    """The result, or the error as a value."""
+    error = future.exception(10)
+    return error if error is not None else future.result()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Blobs: durable when `put` returns, never overwritten, and an fsync that failed is never retried."""
+"""Blobs: durable when `put` returns, never overwritten; an fsync that failed is never retried."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_file_then_name_then_folder_are_synced_in_that_order(
     fsync, rename = os.fsync, Path.rename
 
     def synced(descriptor: int) -> None:
-        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         done.append("sync folder" if path.is_dir() else f"sync {path.stat().st_size} octets")
         fsync(descriptor)
 
@@ -83,7 +83,7 @@ def test_every_new_folder_is_synced_into_the_one_above(
 ) -> None:
     synced: list[str] = []
     monkeypatch.setattr(
-        os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}"))
+        os, "fsync", lambda number: synced.append(str(Path(f"/proc/self/fd/{number}").readlink()))
     )
     blobs.put(NAME, [b"x"])
     root = tmp_path / "blobs"
@@ -124,7 +124,9 @@ def test_of_two_that_put_one_name_at_once_the_second_does_no_harm(
     assert len(files(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", NAME.upper(), NAME + "/x", "x" * 26])
+@pytest.mark.parametrize(
+    "name", ["", "..", "../../etc/passwd", NAME.upper(), NAME + "/x", "i" * 26, NAME + "\n"]
+)
 def test_only_an_id_is_a_name(name: str, blobs: FileBlobs) -> None:
     with pytest.raises(ValueError, match="not a blob name"):
         blobs.put(name, [b"x"])

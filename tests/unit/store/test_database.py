@@ -1,35 +1,24 @@
-"""Group commit on a real SQLite file: what a unit of work may rely on, and what it may not break."""
+"""Group commit on a real SQLite file: what a unit of work may rely on, and what it cannot break."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import resource
 import sqlite3
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, exc, func, insert, select, text
 
-from gateway.errors import CommitUnknown, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
-from tests.unit.store.conftest import note, notes, one_batch, texts
+from tests.unit.store.conftest import note, notes, one_batch, settled, texts
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def settled(future: Future[Any]) -> Any:
-    """The result, or the error as a value."""
-    try:
-        return future.result(10)
-    except Exception as error:
-        return error
 
 
 async def test_what_was_written_is_there_for_another_connection(
@@ -192,91 +181,6 @@ async def test_a_short_lock_of_another_process_is_waited_out(
     assert await database.write(note("a")) == "a"
 
 
-async def test_an_io_error_at_the_commit_leaves_its_outcome_unknown_and_stops_the_writes(
-    database: Database,
-) -> None:
-    await database.write(note("before"))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with one_batch(database):
-        first, second = database._submit(note("a")), database._submit(note("b" * 50_000))
-        # A real failure of write(2): no file of this process may grow any more.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        results = [settled(first), settled(second)]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert {type(result) for result in results} == {CommitUnknown}
-    assert "I/O" in database.failed
-    with pytest.raises(StoreUnavailable):
-        await database.write(note("later"))
-    assert await database.read(texts) == ["before"]
-
-
-@pytest.mark.parametrize(
-    ("cause", "error", "failed"),
-    [
-        (sqlite3.OperationalError("disk I/O error"), CommitUnknown, "disk I/O error"),
-        (sqlite3.DatabaseError("malformed"), CommitUnknown, "malformed"),
-        ("SQLITE_FULL", StoreUnavailable, ""),
-        ("SQLITE_BUSY", StoreUnavailable, ""),
-    ],
-)
-async def test_a_commit_that_fails_is_told_to_every_waiter(
-    cause: Exception | str,
-    error: type[Exception],
-    failed: str,
-    database: Database,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    if isinstance(cause, str):
-        given, cause = cause, sqlite3.OperationalError(cause)
-        cause.sqlite_errorcode = getattr(sqlite3, given)
-
-    def fail(_connection: object) -> None:
-        raise cause
-
-    with one_batch(database):
-        pass
-    with one_batch(database):
-        units = [database._submit(note("a")), database._submit(note("b"))]
-        engine = database.engine
-        real = engine.dialect.do_commit
-        calls: list[int] = []
-
-        def second_fails(connection: Any) -> None:
-            calls.append(1)
-            if len(calls) == 1:  # that of the unit that holds the writer
-                real(connection)
-            else:
-                fail(connection)
-
-        monkeypatch.setattr(engine.dialect, "do_commit", second_fails)
-    for unit in units:
-        assert isinstance(settled(unit), error)
-    assert database.failed == failed
-    monkeypatch.undo()
-    assert await database.read(texts) == []
-    if not failed:
-        assert await database.write(note("again")) == "again"
-
-
-async def test_after_a_failed_commit_what_waits_is_not_tried(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_connection: object) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
-    ran: list[str] = []
-    monkeypatch.setattr(database.engine.dialect, "do_commit", fail)
-    held = database._batch
-    database._batch = 1  # so that the second waits behind the commit that fails
-    with pytest.raises(CommitUnknown), one_batch(database):
-        waits = database._submit(lambda _c: ran.append("ran"))
-    assert isinstance(settled(waits), StoreUnavailable)
-    assert ran == []
-    database._batch = held
-
-
 async def test_a_waiter_that_is_cancelled_does_not_stop_the_writer(database: Database) -> None:
     begun, let_go = threading.Event(), threading.Event()
 
@@ -383,17 +287,17 @@ database.stop()
 
 
 async def test_a_daemon_and_commands_write_side_by_side(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str,
 ) -> None:
     database = Database(url)
     notes.metadata.create_all(database.engine)
     database.start()
     others = [
-        subprocess.Popen([sys.executable, "-c", _OTHER, url, name], cwd=ROOT)
+        await asyncio.create_subprocess_exec(sys.executable, "-c", _OTHER, url, name, cwd=ROOT)
         for name in ("first", "second")
     ]
     number = 0
-    while any(other.poll() is None for other in others):
+    while any(other.returncode is None for other in others):
         await asyncio.gather(*(database.write(note(f"own {number + k}")) for k in range(10)))
         number += 10
         await asyncio.sleep(0.01)

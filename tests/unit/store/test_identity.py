@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from gateway.domain.ids import is_id
 from gateway.errors import CommandError, StoreUnusable
@@ -74,14 +74,12 @@ def test_a_folder_without_an_office_says_how_to_make_one(store: Database, tmp_pa
         pass
 
 
-def test_a_newer_schema_is_refused_before_anything_is_read(
-    store: Database, tmp_path: Path
-) -> None:
-    for statement in (
-        "CREATE TABLE alembic_version (version_num TEXT)",
-        "INSERT INTO alembic_version VALUES ('0999')",
-    ):
-        store.write_now(lambda c, given=text(statement): c.execute(given).rowcount)
+def test_a_newer_schema_is_refused_before_anything_is_read(store: Database, tmp_path: Path) -> None:
+    def make_newer(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0999')"))
+
+    store.write_now(make_newer)
     with pytest.raises(StoreUnusable, match="newer than this program"):
         identity.verify(store, tmp_path / "state")
 

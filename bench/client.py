@@ -80,9 +80,7 @@ class Result:
 class Session:
     """One logged-in connection."""
 
-    def __init__(
-        self, plan: Plan, mail: Mail, source: str, context: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, plan: Plan, mail: Mail, source: str, context: ssl.SSLContext | None) -> None:
         self._plan, self._mail, self._source, self._context = plan, mail, source, context
 
     async def __aenter__(self) -> Session:
@@ -141,7 +139,7 @@ class Session:
         self._writer.write(f"{line}\r\n".encode())
         reply = await self._reply()
         if reply[:1] not in "23":
-            raise RuntimeError(f"{line.split()[0]}: {reply}")
+            raise RuntimeError(f"{line.split(maxsplit=1)[0]}: {reply}")
         return reply
 
     async def _reply(self) -> str:
@@ -162,7 +160,7 @@ def _context(plan: Plan) -> ssl.SSLContext:
 
 
 async def _work(plan: Plan, result: Result) -> None:
-    octets = {m.file: Path(m.file).read_bytes() for m in plan.mails} if plan.preload else {}
+    octets = _read(plan.mails) if plan.preload else {}
     context = _context(plan) if plan.tls != "none" else None
     shares = [plan.mails[n :: plan.connections] for n in range(plan.connections)]
     barrier = asyncio.Barrier(plan.connections)
@@ -189,6 +187,10 @@ async def _work(plan: Plan, result: Result) -> None:
     await asyncio.gather(*(connection(number) for number in range(plan.connections)))
     result.seconds = time.monotonic() - begun
     result.cpu = time.process_time() - used
+
+
+def _read(mails: list[Mail]) -> dict[str, bytes]:
+    return {mail.file: Path(mail.file).read_bytes() for mail in mails}
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +44,7 @@ def tree(pid: int, home: Path | None = None) -> dict[int, str]:
 
 def _name(stat: str, words: list[bytes]) -> str:
     name = stat[stat.find("(") + 1 : stat.rfind(")")]
-    modules = [after for word, after in zip(words, words[1:], strict=False) if word == b"-m"]
+    modules = [after for word, after in pairwise(words) if word == b"-m"]
     return modules[0].decode() if modules else name
 
 

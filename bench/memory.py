@@ -24,9 +24,6 @@ from tests import office as offices
 
 PROMISED = 150_000_000
 KINDS = ("pdf", "random", "docx", "random", "zip", "random")
-UNITS = (
-    "water", "education", "finance", "committee", "congress", "office", "consultative",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,7 @@ class Task:
             entity = paper.encrypt_to(entity, key, others, self.number)
         address = [f"{self.recipient}@heping.test"]
         subject = f"和{self.number}发〔2026〕{self.number}号 关于报送材料的通知"
-        self.path.write_bytes(
-            paper.wire(f"{self.sender}@heping.test", address, subject, entity)
-        )
+        self.path.write_bytes(paper.wire(f"{self.sender}@heping.test", address, subject, entity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +94,38 @@ def _coprime(a: int, b: int) -> bool:
 
 
 def make_mails(
-    office: offices.Office, folder: Path, chosen: Sequence[str], size: int,
+    office: offices.Office,
+    folder: Path,
+    chosen: Sequence[str],
+    size: int,
     kinds: Sequence[str] = KINDS,
 ) -> list[Mail]:
     """One mail for each form in `chosen`, each from an account of its own."""
     logins = [name for name, account in office.accounts.items() if account["unit"] == name]
+    seals = office.folder / "seals"
     tasks = [
         Task(
-            number, logins[number % len(logins)], logins[(number + 1) % len(logins)], size,
-            kinds[number % len(kinds)], form, office.folder / "seals", folder / f"{number}.eml",
-        )  # fmt: skip
+            number,
+            logins[number % len(logins)],
+            logins[(number + 1) % len(logins)],
+            size,
+            kinds[number % len(kinds)],
+            form,
+            seals,
+            folder / f"{number}.eml",
+        )
         for number, form in enumerate(chosen)
     ]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         list(pool.map(Task.make, tasks))
     return [
         Mail(
-            task.sender, office.accounts[task.sender]["password"], f"{task.sender}@heping.test",
-            [f"{task.recipient}@heping.test"], str(task.path),
-        )  # fmt: skip
+            task.sender,
+            office.accounts[task.sender]["password"],
+            f"{task.sender}@heping.test",
+            [f"{task.recipient}@heping.test"],
+            str(task.path),
+        )
         for task in tasks
     ]
 
@@ -174,7 +182,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--megabytes", type=float, default=25, help="size of each mail (25)")
     parser.add_argument("--sealed", type=int, help="how many are sealed (half)")
     parser.add_argument("--encrypted", type=int, default=0, help="how many are encrypted (0)")
-    parser.add_argument("--kinds", default=",".join(KINDS), help=f"attachments, of {[*paper.FILES]}")
+    kinds = ", ".join(paper.FILES)
+    parser.add_argument("--kinds", default=",".join(KINDS), help=f"attachments: {kinds}")
     parser.add_argument("--rounds", type=int, default=1, help="send so often; memory must not grow")
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
     parser.add_argument("--samples", action="store_true", help="with every sample in the JSON")
@@ -201,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if options.json:
-        options.json.write_text(json.dumps([_plain(o, options.samples) for o in outcomes], indent=1))
+        plain = [_plain(outcome, options.samples) for outcome in outcomes]
+        options.json.write_text(json.dumps(plain, indent=1))
     good = all(o.accepted == o.clients and o.cost <= PROMISED for o in outcomes)
     return 0 if good else 1
 

@@ -56,8 +56,10 @@ def pdf_file(size: int, seed: int) -> tuple[str, str, bytes]:
             b"/XObject << /I %d 0 R >> >> >>" % (first + 1, first + 2),
             b"<< /Length %d >>\nstream\n" % len(stream) + stream + b"\nendstream",
             b"<< /Type /XObject /Subtype /Image /Width 1000 /Height 1000 /BitsPerComponent 8 "
-            b"/ColorSpace /DeviceRGB /Filter /DCTDecode /Length %d >>\nstream\n" % picture
-            + os.urandom(picture) + b"\nendstream",
+            b"/ColorSpace /DeviceRGB /Filter /DCTDecode /Length %d >>\nstream\n"
+            % picture
+            + os.urandom(picture)
+            + b"\nendstream",
         ]
         kids.append(b"%d 0 R" % first)
     objects[1] = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (b" ".join(kids), pages)
@@ -81,13 +83,14 @@ def _ascii_lines(seed: int) -> list[str]:
 
 def docx_file(size: int, seed: int) -> tuple[str, str, bytes]:
     """A Word file: 300,000 characters of text, the rest pictures."""
-    text = "".join(f"<w:p><w:r><w:t>{s}</w:t></w:r></w:p>" for s in prose(300_000, seed).split("\n"))
+    lines = prose(300_000, seed).split("\n")
+    text = "".join(f"<w:p><w:r><w:t>{line}</w:t></w:r></w:p>" for line in lines)
     document = f'{_XML}<w:document xmlns:w="{_W}"><w:body>{text}</w:body></w:document>'
     picture = max((size - 200_000) // 4, 1)
     members: list[tuple[str, bytes]] = [
         ("[Content_Types].xml", (_XML + "<Types/>").encode()),
         ("word/document.xml", document.encode()),
-        *((f"word/media/image{n}.png", b"\x89PNG\r\n\x1a\n" + os.urandom(picture)) for n in range(4)),
+        *((f"word/media/image{n}.png", _picture(picture)) for n in range(4)),
     ]
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
     return "report.docx", kind, _zipped(members)
@@ -100,8 +103,12 @@ def zip_file(size: int, seed: int) -> tuple[str, str, bytes]:
         ("通知.docx", docx_file(third, seed)[2]),
         ("plan.pdf", pdf_file(third, seed)[2]),
         ("list.txt", prose(700_000, seed).encode()),
-        ("map.png", b"\x89PNG\r\n\x1a\n" + os.urandom(third)),
+        ("map.png", _picture(third)),
     ])  # fmt: skip
+
+
+def _picture(size: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + os.urandom(size)
 
 
 def _zipped(members: list[tuple[str, bytes]]) -> bytes:

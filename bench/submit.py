@@ -228,9 +228,7 @@ def notice(office: offices.Office, group: str, units: int) -> Notice:
         "office", account["password"], account["address"], [f"{group}@heping.test"],
         str(folder / "0.eml"),
     )  # fmt: skip
-    plan = Plan(
-        office.submissions_port, [mail], 1, trust=str(office.folder / "tls.crt"), keep=True
-    )
+    plan = Plan(office.submissions_port, [mail], 1, trust=str(office.folder / "tls.crt"), keep=True)
     load, before = os.getloadavg()[0], cpu(office.process.pid)
     with Generator(plan) as generator, closing(_open(office)) as database:
         result = generator.run()

@@ -19,11 +19,15 @@ MAPPED = 1 << 17  # octets: larger blocks are mapped on their own
 
 
 def tame() -> bool:
-    """Fix the limit and the number of heaps, before the first thread; False where it is not glibc."""
+    """Fix the limit and the number of heaps, before the first thread.
+
+    False where the library is not glibc; nothing has changed then.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
     # The interpreter's lock lets one thread allocate at a time, so two heaps are enough.
     wishes = ((_M_MMAP_THRESHOLD, MAPPED), (_M_TRIM_THRESHOLD, MAPPED), (_M_ARENA_MAX, 2))
-    return all([mallopt(name, value) == 1 for name, value in wishes])
+    done = [mallopt(name, value) == 1 for name, value in wishes]
+    return all(done)

@@ -62,8 +62,6 @@ class Office(Section):
     """Name of the office in English; empty: the Chinese name is used."""
     hostname: str = ""
     """Name that the SMTP greeting and Received lines give; empty: `mail.` and the domain."""
-    code: str = ""
-    """The office's own 发文机关代字, for example 和政办发; empty: not checked."""
     language: Literal["zh-CN", "en"] = "zh-CN"
     """Language where neither a unit nor an account has chosen one."""
     security_officer: str = ""

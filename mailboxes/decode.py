@@ -53,8 +53,8 @@ def parameter(parameters: Parameters, name: str) -> str:
 def decode_body(octets: bytes | memoryview, encoding: str) -> bytes:
     """The octets behind a Content-Transfer-Encoding (RFC 2045, 6); an unknown one changes nothing.
 
-    A memoryview of a large part saves the caller a copy of it. Lenient, so that nothing hides behind broken padding or stray letters: what mail programs would
-    show is decoded.
+    Lenient, so that nothing hides behind broken padding or stray letters: what mail programs would
+    show is decoded. A memoryview of a large part saves the caller a copy of it.
     """
     match encoding.strip().lower():
         case "base64":

@@ -36,8 +36,12 @@ def make(
     *,
     days: int = 30,
     usage: ObjectIdentifier | None = None,
+    ca: bool = False,
 ) -> Certificate:
-    """A new certificate `<name>.pem` with `<name>.key`; `days` may lie in the past."""
+    """A new certificate `<name>.pem` with `<name>.key`; `days` may lie in the past.
+
+    With `ca` others can be signed by it.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer, signer_name = key, subject
@@ -57,6 +61,9 @@ def make(
     )
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    if ca:
+        constraints = x509.BasicConstraints(ca=True, path_length=None)
+        builder = builder.add_extension(constraints, critical=True)
     made = builder.sign(signer, hashes.SHA256())
     pem = serialization.Encoding.PEM
     (folder / f"{name}.pem").write_bytes(made.public_bytes(pem))

@@ -24,7 +24,7 @@ Find = Callable[[str], str]
 def trusted(make_module_office: Callable[..., Office]) -> Iterator[tuple[Office, Certificate]]:
     """An office that trusts one CA for client certificates, and that CA."""
     office = make_module_office(changes={"[tls]": '[submission]\nclient_ca = "ca.pem"\n\n[tls]'})
-    ca = certificates.make(office.folder, "ca")
+    ca = certificates.make(office.folder, "ca", ca=True)
     with office.running():
         yield office, ca
 
@@ -94,7 +94,7 @@ def test_a_self_signed_certificate_logs_in_once_the_directory_has_it(
 def test_an_expired_certificate_and_one_of_a_strange_ca_end_the_handshake(
     days: int, office: Office, ca: Certificate, tmp_path: Path
 ) -> None:
-    issuer = ca if days < 0 else certificates.make(tmp_path, "other-ca")
+    issuer = ca if days < 0 else certificates.make(tmp_path, "other-ca", ca=True)
     own = certificates.make(tmp_path, "x", issuer, days=days)
     with pytest.raises((ssl.SSLError, smtplib.SMTPException, OSError)), shown(office, own):
         pass

@@ -1,4 +1,4 @@
-"""Logins and replies at a real post office: in whose language, by which certificate, how many wrong.
+"""Logins and replies at a real post office: in whose language, by what, how many wrong ones.
 
 A clerk reads the own language where the client can show it, and ASCII elsewhere.
 """

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -39,6 +40,14 @@ def _network(value: object) -> object:
         raise ValueError("must be a network such as 10.0.0.0/8") from None
 
 
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address such as 127.0.0.1 or ::1") from None
+
+
+IpAddress = Annotated[str, AfterValidator(_ip_address)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Octets = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -70,7 +79,7 @@ class Office(Section):
     @field_validator("domain")
     @classmethod
     def _is_a_domain(cls, domain: str) -> str:
-        if "." not in domain or not _is_host(domain):
+        if not is_domain(domain):
             raise ValueError("must be a lower-case domain name such as heping.test")
         return domain
 
@@ -121,7 +130,7 @@ class State(Section):
 class Listener(Section):
     """One door for submission (RFC 6409)."""
 
-    address: str = "127.0.0.1"
+    address: IpAddress = "127.0.0.1"
     """IP address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)]
     """TCP port; 0 lets the system choose (tests)."""
@@ -264,7 +273,7 @@ class Reminders(Section):
 class Console(Section):
     """Health page and metrics."""
 
-    address: str = "127.0.0.1"
+    address: IpAddress = "127.0.0.1"
     """IP address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 2580
     """TCP port; 0 lets the system choose."""
@@ -302,6 +311,11 @@ class Config(Section):
     """Health and metrics."""
     log: Log = Log()
     """Log."""
+
+
+def is_domain(name: str) -> bool:
+    """Whether it can be the mail domain of an office."""
+    return "." in name and _is_host(name)
 
 
 def _is_host(name: str) -> bool:
@@ -347,6 +361,14 @@ def load(path: Path) -> Config:
 
 def _no_json(value: object) -> object:
     return [str(value)]  # a date or a time, which no setting is: so its type is wrong
+
+
+def with_file(path: Path, faults: str) -> list[str]:
+    """The sentences of an error, one each; those that name no file name the configuration's."""
+    return [
+        fault if fault.startswith(("/", str(path))) else f"{path}: {fault}"
+        for fault in faults.splitlines()
+    ]
 
 
 def _sentence(path: Path, fault: ErrorDetails) -> str:

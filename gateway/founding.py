@@ -52,10 +52,20 @@ class Plan:
     security_officer: str = ""
 
 
-def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
+Fill = Callable[[Connection, configuration.Config], None]
+
+
+def nobody(_connection: Connection, _config: configuration.Config) -> None:
+    """An office without people."""
+
+
+def found(plan: Plan, now: datetime, say: Callable[[str], None], fill: Fill = nobody) -> Path:
     """Make the office; returns the path of its configuration file.
 
-    Raises CommandError if anything is there already or a directory cannot be made.
+    `fill` enters the first units and accounts; if it raises, there is no office either.
+
+    Raises CommandError if anything is there already or a directory cannot be made, and what `fill`
+    raises.
     """
     file = plan.folder / "yizhan.toml"
     for taken in (file, plan.state / identity.FILE):
@@ -66,6 +76,10 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
             raise CommandError(f"{taken}: there is such a file already; nothing was changed")
     if plan.state.is_dir() and any(plan.state.iterdir()):
         raise CommandError(f"{plan.state}: this folder is not empty; nothing was changed")
+    if not configuration.is_domain(plan.domain):
+        raise CommandError(f"{plan.domain!r} is not a domain name such as heping.test")
+    if not (plan.name.strip() and (plan.name + plan.name_en).isprintable()):
+        raise CommandError(f"{plan.name!r} is not a name")
     try:
         ipaddress.ip_address(plan.address)
     except ValueError:
@@ -78,14 +92,14 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None]) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CommandError(f"{folder}: cannot be written; it must belong to the daemon's user")
     try:
-        _make(plan, file, now, say)
+        _make(plan, file, now, say, fill)
     except BaseException:
-        _take_away(plan, file)
+        take_away(plan)
         raise
     return file
 
 
-def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None]) -> None:
+def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fill: Fill) -> None:
     say("making the certificate ...")
     make_certificate(plan, now)
     if plan.spool is not None:
@@ -111,6 +125,7 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None]) -> 
         def keep(connection: Connection) -> None:
             custody.set_office_certificate(connection, certificate)
             evidence_keys.keep_certificate(connection, word)
+            fill(connection, settings)
 
         database.write_now(keep)
         identity.create(database, plan.state, plan.domain, now)
@@ -118,9 +133,9 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None]) -> 
         database.stop()
 
 
-def _take_away(plan: Plan, file: Path) -> None:
+def take_away(plan: Plan) -> None:
     """Undo a founding that failed; the state directory was empty before it."""
-    for made in (file, plan.folder / "tls.crt", plan.folder / "tls.key"):
+    for made in (plan.folder / "yizhan.toml", plan.folder / "tls.crt", plan.folder / "tls.key"):
         made.unlink(missing_ok=True)
     for left in plan.state.iterdir():
         if left.is_dir():

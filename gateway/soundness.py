@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from gateway import resources
 from gateway.composition import load_key
-from gateway.config import Config
+from gateway.config import Config, with_file
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
 from gateway.errors import ConfigurationError, YizhanError
@@ -33,9 +34,9 @@ def find_faults(config: Config, path: Path) -> list[str]:
         lambda: Policy.load(config.policy.directory),
         lambda: verify_settings(config.policy),
         lambda: choices.load(config.policy.directory),
-        lambda: make_notifier(config.reminders),
+        lambda: asyncio.run(_try_notifier(config)),
         lambda: load_key(config),
-        lambda: _verify_store(config, path),
+        lambda: _verify_store(config),
     ]
     if shutil.which(config.seals.gpg) is not None:
         probes.append(lambda: load_office_signer(config.seals, config.state.directory))
@@ -44,7 +45,7 @@ def find_faults(config: Config, path: Path) -> list[str]:
         try:
             probe()
         except YizhanError as error:
-            faults += [_named(path, line) for line in error.public.splitlines()]
+            faults += with_file(path, error.public)
     if shutil.which(config.seals.gpg) is None:
         faults.append(
             f"{path}: seals.gpg: the program {config.seals.gpg} is missing; "
@@ -61,7 +62,13 @@ def find_faults(config: Config, path: Path) -> list[str]:
     return faults
 
 
-def _verify_store(config: Config, path: Path) -> None:
+async def _try_notifier(config: Config) -> None:
+    notifier = make_notifier(config.reminders)
+    await notifier.start()
+    await notifier.close()
+
+
+def _verify_store(config: Config) -> None:
     """The database, and what the configuration and the people in it must agree on."""
     database = Database(config.state.database_url, readers=1)
     try:
@@ -71,7 +78,7 @@ def _verify_store(config: Config, path: Path) -> None:
         database.stop()
     faults = find_missing_people(config, directory)
     if faults:
-        raise ConfigurationError("\n".join(_named(path, fault) for fault in faults))
+        raise ConfigurationError("\n".join(faults))
 
 
 def find_missing_people(config: Config, directory: Directory) -> list[str]:
@@ -122,7 +129,3 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
                 f"{os.strerror(error.errno or 0)} (if the post office is running, that is why)"
             )
     return faults
-
-
-def _named(path: Path, fault: str) -> str:
-    return fault if fault.startswith(("/", str(path))) else f"{path}: {fault}"

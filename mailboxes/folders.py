@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailboxes.errors import NoSuchFolder
@@ -23,6 +23,29 @@ class FolderStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        # What every delivery asks is put together once: SQLAlchemy takes three times as long to
+        # build a statement as to run one that is there.
+        table, people = tables.folders, tables.owners
+        some = table.c.id.in_(bindparam("some", expanding=True))
+        self._find_ids = (
+            select(people.c.owner, table.c.id)
+            .join(table, table.c.owner_id == people.c.id)
+            .where(
+                table.c.name == bindparam("name"),
+                people.c.owner.in_(bindparam("some", expanding=True)),
+            )
+        )
+        self._lock_some = (
+            select(table.c.id, table.c.uidnext, table.c.modseq)
+            .where(some)
+            .order_by(table.c.id)
+            .with_for_update()
+        )
+        self._advance_some = (
+            update(table)
+            .where(some)
+            .values(uidnext=table.c.uidnext + bindparam("uids"), modseq=table.c.modseq + 1)
+        )
 
     def ensure_mailbox(
         self, conn: Connection, owner: str, folders: Sequence[FolderSpec], now: datetime
@@ -96,15 +119,10 @@ class FolderStore:
 
     def folder_ids(self, conn: Connection, owners: Sequence[str], name: str) -> dict[str, int]:
         """The ids of the folders of that name of many owners; owners without it are left out."""
-        table, people = self._tables.folders, self._tables.owners
         found: dict[str, int] = {}
         for some in chunks(owners):
-            query = (
-                select(people.c.owner, table.c.id)
-                .join(table, table.c.owner_id == people.c.id)
-                .where(table.c.name == folder_name(name), people.c.owner.in_(some))
-            )
-            found.update((row.owner, row.id) for row in conn.execute(query))
+            rows = conn.execute(self._find_ids, {"name": folder_name(name), "some": some})
+            found.update((row.owner, row.id) for row in rows)
         return found
 
     def owners(self, conn: Connection) -> list[str]:
@@ -158,30 +176,19 @@ class FolderStore:
 
     def _lock(self, conn: Connection, folder_ids: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Lock folders in id order; their uidnext and modseq. Raises NoSuchFolder."""
-        table = self._tables.folders
         wanted = sorted(set(folder_ids))
         found: dict[int, tuple[int, int]] = {}
         for some in chunks(wanted):
-            query = (
-                select(table.c.id, table.c.uidnext, table.c.modseq)
-                .where(table.c.id.in_(some))
-                .order_by(table.c.id)
-                .with_for_update()
-            )
-            found.update((row.id, (row.uidnext, row.modseq)) for row in conn.execute(query))
+            rows = conn.execute(self._lock_some, {"some": some})
+            found.update((row.id, (row.uidnext, row.modseq)) for row in rows)
         if len(found) != len(wanted):
             raise NoSuchFolder("a folder does not exist any more")
         return found
 
     def _advance(self, conn: Connection, folder_ids: Iterable[int], *, uids: int) -> None:
         """Take a modification sequence and that many UIDs from each (locked) folder."""
-        table = self._tables.folders
         for some in chunks(sorted(set(folder_ids))):
-            conn.execute(
-                update(table)
-                .where(table.c.id.in_(some))
-                .values(uidnext=table.c.uidnext + uids, modseq=table.c.modseq + 1)
-            )
+            conn.execute(self._advance_some, {"some": some, "uids": uids})
 
 
 def folder_name(name: str) -> str:

@@ -57,6 +57,10 @@ class MailboxStore(MessageReader):
     ) -> None:
         super().__init__(tables, open_blob)
         self._events = events if events is not None else NoEvents()
+        self._insert_content = insert(tables.contents).returning(tables.contents.c.id)
+        self._insert_messages = insert(tables.messages).returning(
+            tables.messages.c.id, tables.messages.c.folder_id
+        )
 
     def add_content(self, conn: Connection, content: Content, now: datetime) -> int:
         """Store a content; its id."""
@@ -76,8 +80,7 @@ class MailboxStore(MessageReader):
             "bodystructure": content.bodystructure,
             "created": milliseconds(now),
         }
-        table = self._tables.contents
-        return int(conn.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
+        return int(conn.execute(self._insert_content, values).scalar_one())
 
     def append(
         self, conn: Connection, folder_ids: Sequence[int], content_id: int,
@@ -104,8 +107,7 @@ class MailboxStore(MessageReader):
             }
             for folder_id, (uidnext, modseq) in locked.items()
         ]
-        table = self._tables.messages
-        made = conn.execute(insert(table).returning(table.c.id, table.c.folder_id), given)
+        made = conn.execute(self._insert_messages, given)
         ids = {row.folder_id: row.id for row in made}
         result = [
             Appended(folder_id, ids[folder_id], uidnext, modseq + 1)

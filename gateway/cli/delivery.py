@@ -20,8 +20,11 @@ def _root() -> None:
 @app.command()
 def sign(
     document: Annotated[str, typer.Argument(metavar="ID", help="Document id.")],
-    unit: Annotated[str, typer.Option(help="Code of the unit that has received it.")],
     name: Annotated[str, typer.Option(help="Name of the person who signs for it.")],
+    unit: Annotated[str, typer.Option(help="Code of the unit that has received it.")] = "",
+    owner: Annotated[
+        str, typer.Option(help="Or its mailbox: desk:report, person:wang (see `document show`).")
+    ] = "",
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,18 +39,25 @@ def sign(
 
     if not name.strip():
         raise CommandError("say who signs: --name 王伟")
+    if bool(unit) == bool(owner):
+        raise CommandError("say who has received it: --unit water, or --owner desk:report")
+    owner = owner or f"unit:{unit}"
     with opened(config) as office:
         means = compose_means(office.config)
         now = office.clock.now()
 
         def work(connection: Any) -> Any:
-            delivery = find_delivery(connection, document, f"unit:{unit}")
+            delivery = find_delivery(connection, document, owner)
             if delivery is None:
                 raise CommandError(
-                    f"{document} was not delivered to {unit}; see `yizhan document show {document}`"
+                    f"{document} was not delivered to {owner}; "
+                    f"see `yizhan document show {document}`"
                 )
             actor = Actor(
-                account=f"operator:{office.actor}", unit=unit, name=name.strip(), login="operator"
+                account=f"operator:{office.actor}",
+                unit=owner.partition(":")[2],
+                name=name.strip(),
+                login="operator",
             )
             return sign_for(connection, means, delivery, actor=actor, way="operator", now=now)
 
@@ -62,7 +72,7 @@ def sign(
         data,
         as_json,
         lambda: print(
-            f"{unit} has signed for {document} ({name.strip()})"
+            f"{owner} has signed for {document} ({name.strip()})"
             + ("; all recipients have signed" if signed.complete else "")
         ),
     )

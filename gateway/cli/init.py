@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.errors import CommandError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from gateway.config import Config
 
 app = typer.Typer(help="Make a new office, step by step.")
 
@@ -72,8 +80,8 @@ def init(
     unit_name = ask("Chinese name of that unit", unit_name)
     operator = ask("Login of the first operator", operator, "operator")
     now = SystemClock().now()
-    path = found(plan, now, _say)
-    password = _first_people(path, unit, unit_name, operator, now)
+    password = secrets.token_urlsafe(12)
+    path = found(plan, now, _say, _first_people(unit, unit_name, operator, password, now))
     print(
         f"\nThe office is ready.\n"
         f"  configuration  {path}\n"
@@ -89,10 +97,10 @@ def _say(sentence: str) -> None:
     sys.stderr.write(f"yizhan: {sentence}\n")
 
 
-def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any) -> str:
-    import secrets
-
-    from gateway import config as configuration
+def _first_people(
+    unit: str, unit_name: str, operator: str, password: str, now: datetime
+) -> Callable[[Connection, Config], None]:
+    """What enters the operator and their unit, with mailboxes, into the new office."""
     from gateway.directory import edit
     from gateway.directory.model import AccountKind, Level, Role, UnitClass
     from gateway.directory.passwords import hash_password
@@ -100,13 +108,10 @@ def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any
     from gateway.exchange import cabinet
     from gateway.exchange.mailroom import open_mailboxes
     from gateway.store.blobs import FileBlobs
-    from gateway.store.database import Database
 
-    config = configuration.load(path)
-    password = secrets.token_urlsafe(12)
     hashed = hash_password(password)
 
-    def fill(connection: Any) -> None:
+    def fill(connection: Connection, config: Config) -> None:
         edit.add_unit(
             connection,
             code=unit,
@@ -131,9 +136,4 @@ def _first_people(path: Path, unit: str, unit_name: str, operator: str, now: Any
         owners = load(connection, config.office.domain).owners()
         cabinet.furnish(mailboxes, connection, owners, now)
 
-    database = Database(config.state.database_url, readers=1)
-    try:
-        database.write_now(fill)
-    finally:
-        database.stop()
-    return password
+    return fill

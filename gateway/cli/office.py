@@ -7,7 +7,6 @@ directory, so that no file in it ever belongs to root.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import pwd
@@ -135,19 +134,30 @@ def become_owner(directory: Path) -> None:
         raise CommandError(f"{directory}: only its owner and root may run this command") from None
     if os.geteuid() == owner.st_uid:
         return
-    name = pwd.getpwuid(owner.st_uid).pw_name
+    name = _name_of(owner.st_uid)
     if os.geteuid() != 0:
         raise CommandError(
             f"{directory} belongs to {name}: run the command as {name} (sudo -u {name} ...) or root"
         )
-    os.initgroups(name, owner.st_gid)
+    if name.startswith("#"):
+        os.setgroups([])
+    else:
+        os.initgroups(name, owner.st_gid)
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
     os.environ["HOME"] = str(directory)
 
 
+def _name_of(user: int) -> str:
+    """The user's name; `#1000`, as sudo takes it, for one that the system does not know."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"#{user}"
+
+
 def _actor() -> str:
-    user = getpass.getuser()
+    user = _name_of(os.getuid())
     behind = os.environ.get("SUDO_USER", "")
     return f"{behind} (as {user})" if behind and behind != user else user
 

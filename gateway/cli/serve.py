@@ -18,12 +18,14 @@ def serve(config: ConfigOption = None) -> None:
     from gateway import config as configuration
     from gateway import daemon
     from gateway.cli.office import become_owner
-    from gateway.errors import CommandError, ConfigurationError
+    from gateway.errors import CommandError, ConfigurationError, StoreUnusable
 
     path = configuration.find(config)
     settings = configuration.load(path)
     try:
         become_owner(settings.state.directory)
         daemon.run(settings, path)
-    except CommandError as error:  # no office there, or somebody else's: no restart helps
-        raise ConfigurationError(error.public, cause=error.cause) from error
+    except (CommandError, ConfigurationError, StoreUnusable) as error:
+        # Also no office there, or somebody else's: no restart helps.
+        faults = "\n".join(configuration.with_file(path, error.public))
+        raise ConfigurationError(faults, cause=error.cause) from error

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
 
 from gateway.delivery.backlog import Backlog, measure
 from gateway.domain.clock import Clock, milliseconds
@@ -33,6 +33,26 @@ log = structlog.stdlib.get_logger("yizhan.outbox")
 LEASE_SECONDS = 10  # another node's work is taken over after that; finished it is only once
 POLL_SECONDS = 1.0
 BATCH = 16
+
+
+# Put together once: every document's receipt runs these.
+_IS_DUE = and_(outbox.c.due_at <= bindparam("now"), outbox.c.lease_until <= bindparam("now"))
+_ANY_DUE = select(outbox.c.id).where(_IS_DUE).limit(1)
+_DUE = (
+    select(outbox)
+    .where(_IS_DUE)
+    .order_by(outbox.c.due_at, outbox.c.id)
+    .limit(BATCH)
+    .with_for_update(skip_locked=True)
+)
+_LEASE = (
+    update(outbox)
+    .where(outbox.c.id.in_(bindparam("some", expanding=True)))
+    .values(lease_until=bindparam("until"), attempts=outbox.c.attempts + 1)
+)
+_REMOVE = delete(outbox).where(
+    outbox.c.id == bindparam("piece"), outbox.c.lease_until == bindparam("until")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,28 +179,15 @@ class OutboxWorker:
 
     def _has_due(self, connection: Connection) -> bool:
         """Asked before leasing, so that an idle office writes nothing."""
-        query = select(outbox.c.id).where(self._due()).limit(1)
-        return connection.execute(query).first() is not None
-
-    def _due(self) -> ColumnElement[bool]:
         now = milliseconds(self._clock.now())
-        return and_(outbox.c.due_at <= now, outbox.c.lease_until <= now)
+        return connection.execute(_ANY_DUE, {"now": now}).first() is not None
 
     def _lease(self, connection: Connection) -> list[Piece]:
-        until = milliseconds(self._clock.now() + timedelta(seconds=LEASE_SECONDS))
-        rows = connection.execute(
-            select(outbox)
-            .where(self._due())
-            .order_by(outbox.c.due_at, outbox.c.id)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-        ).all()
+        now = self._clock.now()
+        until = milliseconds(now + timedelta(seconds=LEASE_SECONDS))
+        rows = connection.execute(_DUE, {"now": milliseconds(now)}).all()
         if rows:
-            connection.execute(
-                update(outbox)
-                .where(outbox.c.id.in_([row.id for row in rows]))
-                .values(lease_until=until, attempts=outbox.c.attempts + 1)
-            )
+            connection.execute(_LEASE, {"until": until, "some": [row.id for row in rows]})
         return [
             Piece(r.id, Kind(r.kind), r.document_id, json.loads(r.payload), r.attempts + 1, until)
             for r in rows
@@ -205,7 +212,8 @@ class OutboxWorker:
 
 
 def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> None:
-    removed = connection.execute(delete(outbox).where(_still_leased(piece))).rowcount
+    lease = {"piece": piece.id, "until": piece.lease_until}
+    removed = connection.execute(_REMOVE, lease).rowcount
     if removed and finish is not None:
         finish(connection)
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from gateway.delivery.letters import Bureau, language_of, unit_name
 from gateway.delivery.outbox import Finish, NotYet, Piece
@@ -30,6 +30,12 @@ from gateway.exchange.documents import deliveries_of
 from gateway.exchange.tables import documents, envelope_recipients, refusals
 from mailboxes.content import Content
 from mailboxes.store import MailboxStore
+
+_REFUSAL = select(refusals).where(refusals.c.id == bindparam("id"))
+_DOCUMENT = select(documents).where(documents.c.id == bindparam("id"))
+_ENVELOPE = select(envelope_recipients).where(
+    envelope_recipients.c.document_id == bindparam("document")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +87,9 @@ class Receipts:
         if owner is None:
             return None
         now = self._bureau.clock.now()
-        octets = await asyncio.to_thread(
+        content = await asyncio.to_thread(
             self._render, piece.document_id, matter, records, directory, owner, now
         )
-        content = Content.of_octets(octets, key=piece.document_id, kind="receipt")
         negative = any(record.event.negative for record in records)
         return partial(
             _put, mailboxes=self._bureau.mailboxes, owner=owner, content=content,
@@ -99,7 +104,7 @@ class Receipts:
         directory: Directory,
         owner: Owner,
         now: datetime,
-    ) -> bytes:
+    ) -> Content:
         bureau, row = self._bureau, matter.row
         language = language_of(owner)
         account = directory.account_by_id(row.account_id)
@@ -130,7 +135,7 @@ class Receipts:
             else tuple(bureau.warn(language, code) for code in json.loads(row.warnings)),
             sentence=_sentence(row, language) if matter.refused else "",
         )
-        return render_receipt(
+        octets = render_receipt(
             facts,
             records,
             [proof for proof in matter.proofs if proof.record_id in kept],
@@ -142,6 +147,7 @@ class Receipts:
             templates=bureau.templates,
             certificates=matter.keys,
         )
+        return Content.of_octets(octets, key=document_id, kind="receipt")
 
     def _original(self, document_id: str) -> bytes:
         with self._bureau.blobs.open(document_id) as file:
@@ -151,8 +157,7 @@ class Receipts:
 def _gather(
     connection: Connection, document_id: str, record_ids: list[str], refused: bool
 ) -> _Matter:
-    table = refusals if refused else documents
-    row = connection.execute(select(table).where(table.c.id == document_id)).one()
+    row = connection.execute(_REFUSAL if refused else _DOCUMENT, {"id": document_id}).one()
     records = records_named(connection, record_ids)
     return _Matter(
         row=row,
@@ -175,9 +180,7 @@ def _of_refusal(row: Row[Any]) -> list[_Recipient]:
 def _of_document(connection: Connection, document_id: str) -> list[_Recipient]:
     envelope = {
         row.address: _Recipient(row.address, None, _words(row.notify), row.orcpt)
-        for row in connection.execute(
-            select(envelope_recipients).where(envelope_recipients.c.document_id == document_id)
-        )
+        for row in connection.execute(_ENVELOPE, {"document": document_id})
     }
     found = dict(envelope)
     for row in deliveries_of(connection, document_id):

@@ -15,6 +15,7 @@ from gateway.store.fault import reach
 log = structlog.stdlib.get_logger("yizhan.sealer")
 
 POLL_SECONDS = 1.0
+PAUSE_SECONDS = 0.1  # at least between two checkpoints
 
 
 class Sealer:
@@ -39,7 +40,9 @@ class Sealer:
         while True:
             self._awake.clear()
             try:
-                await self.turn()
+                if await self.turn():
+                    # Under load one checkpoint for the records of many documents.
+                    await asyncio.sleep(PAUSE_SECONDS)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  # the sealer must outlive a bad moment
@@ -50,14 +53,17 @@ class Sealer:
             except TimeoutError:
                 pass
 
-    async def turn(self) -> None:
-        """Seal everything that waits."""
+    async def turn(self) -> bool:
+        """Seal everything that waits; whether there was anything."""
+        sealed = False
         while count := await self._database.read(waiting):
             self.unsealed = count
             now = self._clock.now()
             checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
             if checkpoint is None:
-                return
+                break
+            sealed = True
             reach("records-sealed")
             self._sealed()
         self.unsealed = 0
+        return sealed

@@ -46,8 +46,7 @@ class Summaries:
         if owner is None or not rows or silent:
             return None
         now = self._bureau.clock.now()
-        octets = await asyncio.to_thread(self._render, document, rows, directory, owner, now)
-        content = Content.of_octets(octets, key=document.id, kind=KIND)
+        content = await asyncio.to_thread(self._render, document, rows, directory, owner, now)
         return partial(
             _replace, mailboxes=self._bureau.mailboxes, owner=owner, content=content, now=now
         )
@@ -59,7 +58,7 @@ class Summaries:
         directory: Directory,
         owner: Owner,
         now: datetime,
-    ) -> bytes:
+    ) -> Content:
         bureau, language = self._bureau, language_of(owner)
         lines = tuple(
             Line(
@@ -87,7 +86,8 @@ class Summaries:
             number=document.number,
             message_id=document.message_id,
         )
-        return render_summary(facts, language, bureau.signer, bureau.templates)
+        octets = render_summary(facts, language, bureau.signer, bureau.templates)
+        return Content.of_octets(octets, key=document.id, kind=KIND)
 
 
 def _gather(connection: Connection, document_id: str) -> tuple[Row[Any], list[Row[Any]], bool]:

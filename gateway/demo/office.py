@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -16,9 +17,10 @@ from gateway.directory.demo_office import ACCOUNTS, SECURITY_OFFICER, populate
 from gateway.directory.passwords import hash_password
 from gateway.directory.snapshot import load
 from gateway.domain.address import Address
+from gateway.errors import CommandError
 from gateway.exchange import cabinet
 from gateway.exchange.mailroom import open_mailboxes
-from gateway.founding import Plan, found
+from gateway.founding import Plan, found, take_away
 from gateway.seals import custody
 from gateway.seals.handover import armoured
 from gateway.seals.workshop import Workshop
@@ -27,6 +29,7 @@ from gateway.store.database import Database
 
 DOMAIN = "heping.test"
 _ACTOR = "demo"
+_OURS = ("seals", "sms", "accounts.toml")  # beside what every office has
 
 
 def make(
@@ -53,20 +56,29 @@ def make(
         spool=folder / "sms",
         security_officer=SECURITY_OFFICER,
     )
-    path = found(plan, now, say)
-    config = configuration.load(path)
+    for taken in (folder / name for name in ("yizhan.toml", *_OURS)):
+        if taken.exists():
+            raise CommandError(f"{taken}: there is an office here already; nothing was changed")
     say("making 44 units and their accounts ...")
     passwords = {account.login: secrets.token_urlsafe(9) for account in ACCOUNTS}
     with ThreadPoolExecutor(2) as pool:
         hashes = dict(zip(passwords, pool.map(hash_password, passwords.values()), strict=True))
-    database = Database(config.state.database_url, readers=1)
+    path = None
     try:
-        database.write_now(lambda c: _fill(c, config, hashes, now))
+        path = found(plan, now, say, lambda c, config: _fill(c, config, hashes, now))
         say("making their seals ...")
-        _make_seals(database, config, folder / "seals", now)
-    finally:
-        database.stop()
-    _write_accounts(folder / "accounts.toml", passwords)
+        _make_seals(configuration.load(path), folder / "seals", now)
+        _write_accounts(folder / "accounts.toml", passwords)
+    except BaseException:
+        # Whoever stops it half way gets a whole one at the next try, not half a one for ever.
+        if path is not None:
+            take_away(plan)
+        for made in (folder / name for name in _OURS):
+            if made.is_dir():
+                shutil.rmtree(made)
+            else:
+                made.unlink(missing_ok=True)
+        raise
     return path
 
 
@@ -79,10 +91,18 @@ def _fill(
     cabinet.furnish(mailboxes, connection, directory.owners(), now)
 
 
-def _make_seals(
+def _make_seals(config: configuration.Config, folder: Path, now: datetime) -> None:
+    """A seal for each unit, both halves under the folder so that a mail client can use them."""
+    database = Database(config.state.database_url, readers=1)
+    try:
+        _issue_seals(database, config, folder, now)
+    finally:
+        database.stop()
+
+
+def _issue_seals(
     database: Database, config: configuration.Config, folder: Path, now: datetime
 ) -> None:
-    """A seal for each unit, both halves under the folder so that a mail client can use them."""
     folder.mkdir(mode=0o700)
     units = database.read_now(lambda c: load(c, DOMAIN)).units()
     with Workshop(config.seals, config.state.directory) as workshop:

@@ -44,9 +44,12 @@ class Contents:
     certificates: Mapping[str, bytes] = field(default_factory=dict)  # fingerprint -> DER
 
 
+_VERSION = select(t.directory_version.c.version)
+
+
 def version(conn: Connection) -> int:
     """The directory's version; 0 while nothing was ever put into it."""
-    found = conn.execute(select(t.directory_version.c.version)).scalar()
+    found = conn.execute(_VERSION).scalar()
     return 0 if found is None else found
 
 

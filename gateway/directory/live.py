@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import Connection
 
 from gateway.directory.snapshot import Directory, load, version
 from gateway.store.database import Database
+from gateway.store.fresh import Fresh
 
 
 class LiveDirectory:
@@ -17,16 +16,16 @@ class LiveDirectory:
         self._database = database
         self._domain = domain
         self._last: Directory | None = None
-        self._turn = asyncio.Lock()
+        self._reading = Fresh(lambda: database.read(self._newest))
 
     async def current(self) -> Directory:
         """The directory as committed at the moment of asking.
 
         Raises StoreUnavailable if the database cannot be read: nobody is let in on old rights.
         """
-        async with self._turn:
-            self._last = await self._database.read(self._newest)
-            return self._last
+        found = await self._reading.get()
+        self._last = found
+        return found
 
     def now(self) -> Directory:
         """The last snapshot, without asking; read from the database the first time."""

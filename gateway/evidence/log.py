@@ -22,6 +22,31 @@ from gateway.evidence.tables import checkpoints, evidence_records, log_entries, 
 
 _CHUNK = 500  # parameters in one IN list: SQLite and PostgreSQL both take it
 
+# Put together once: every document's receipt runs most of these.
+_UNSEALED = (
+    select(evidence_records.c.id, evidence_records.c.octets)
+    .join(log_entries, log_entries.c.record_id == evidence_records.c.id)
+    .where(log_entries.c.number.is_(None))
+    .order_by(evidence_records.c.at, evidence_records.c.document_id, evidence_records.c.sequence)
+    .limit(bindparam("limit"))
+)
+_NUMBER = (
+    update(log_entries)
+    .where(log_entries.c.record_id == bindparam("record"))
+    .values(number=bindparam("given"))
+)
+_INSERT_NODES = insert(log_nodes)
+_NEWEST = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
+_WAITING = select(func.count()).select_from(log_entries).where(log_entries.c.number.is_(None))
+_NUMBERS = select(log_entries.c.record_id, log_entries.c.number).where(
+    log_entries.c.record_id.in_(bindparam("records", expanding=True)),
+    log_entries.c.number < bindparam("size"),
+)
+_HASHES = select(log_nodes.c.index, log_nodes.c.hash).where(
+    log_nodes.c.level == bindparam("level"),
+    log_nodes.c.index.in_(bindparam("positions", expanding=True)),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -47,15 +72,7 @@ class Log:
 
         None if no record waits. Call again while `waiting` says that there are more.
         """
-        rows = connection.execute(
-            select(evidence_records.c.id, evidence_records.c.octets)
-            .join(log_entries, log_entries.c.record_id == evidence_records.c.id)
-            .where(log_entries.c.number.is_(None))
-            .order_by(
-                evidence_records.c.at, evidence_records.c.document_id, evidence_records.c.sequence
-            )
-            .limit(limit)
-        ).all()
+        rows = connection.execute(_UNSEALED, {"limit": limit}).all()
         if not rows:
             return None
         last = newest(connection)
@@ -64,13 +81,11 @@ class Log:
         made = tree.extend(size, known, (tree.leaf_hash(row.octets) for row in rows))
         known.update(made)
         connection.execute(
-            update(log_entries)
-            .where(log_entries.c.record_id == bindparam("record"))
-            .values(number=bindparam("given")),
+            _NUMBER,
             [{"record": row.id, "given": number} for number, row in enumerate(rows, start=size)],
         )
         connection.execute(
-            insert(log_nodes),
+            _INSERT_NODES,
             [{"level": node[0], "index": node[1], "hash": value} for node, value in made],
         )
         size += len(rows)
@@ -88,16 +103,13 @@ class Log:
 
 def newest(connection: Connection) -> Checkpoint | None:
     """The last checkpoint; None before the first."""
-    row = connection.execute(
-        select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
-    ).first()
+    row = connection.execute(_NEWEST).first()
     return None if row is None else Checkpoint(row.size, row.root, row.note, moment(row.at))
 
 
 def waiting(connection: Connection) -> int:
     """How many records no checkpoint covers yet."""
-    query = select(func.count()).select_from(log_entries).where(log_entries.c.number.is_(None))
-    return connection.execute(query).scalar_one()
+    return connection.execute(_WAITING).scalar_one()
 
 
 def inclusion_proof(connection: Connection, record_id: str) -> Proof | None:
@@ -115,11 +127,9 @@ def inclusion_proofs(connection: Connection, record_ids: Sequence[str]) -> list[
         return []
     numbers: dict[str, int] = {}
     for start in range(0, len(record_ids), _CHUNK):
-        query = select(log_entries.c.record_id, log_entries.c.number).where(
-            log_entries.c.record_id.in_(record_ids[start : start + _CHUNK]),
-            log_entries.c.number < last.size,
-        )
-        numbers.update((row.record_id, row.number) for row in connection.execute(query))
+        some = {"records": record_ids[start : start + _CHUNK], "size": last.size}
+        rows = connection.execute(_NUMBERS, some)
+        numbers.update((row.record_id, row.number) for row in rows)
     ranges = {number: tree.audit_ranges(number, last.size) for number in numbers.values()}
     spans = {span for path in ranges.values() for span in path}
     known = _nodes(connection, {node for span in spans for node in tree.range_nodes(*span)})
@@ -146,11 +156,8 @@ def _nodes(connection: Connection, wanted: Iterable[tree.Node]) -> dict[tree.Nod
     for level, nodes in groupby(sorted(wanted), key=lambda node: node[0]):
         positions = [position for _, position in nodes]
         for start in range(0, len(positions), _CHUNK):
-            query = select(log_nodes.c.index, log_nodes.c.hash).where(
-                log_nodes.c.level == level,
-                log_nodes.c.index.in_(positions[start : start + _CHUNK]),
-            )
-            for row in connection.execute(query):
+            some = {"level": level, "positions": positions[start : start + _CHUNK]}
+            for row in connection.execute(_HASHES, some):
                 # `index` is a method of a row, so the column is taken by position
                 found[(level, row[0])] = row[1]
     return found

@@ -12,7 +12,8 @@ from gateway.evidence.letter import one_line, structured
 
 # What each event says of the recipient, as RFC 3464 §2.3.3 words it.
 _ACTION: dict[Event, tuple[str, str]] = {
-    Event.SUBMISSION_ACCEPTANCE: ("delayed", "4.0.0"),  # taken, not yet consigned
+    # Where nothing newer is said of it, the address stands for others: a group, a merged unit.
+    Event.SUBMISSION_ACCEPTANCE: ("expanded", "2.0.0"),
     Event.SUBMISSION_REJECTION: ("failed", "5.7.1"),
     Event.CONTENT_CONSIGNMENT: ("delivered", "2.0.0"),
     Event.CONTENT_CONSIGNMENT_FAILURE: ("failed", "5.2.0"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.directory.model import Account, OwnerKind, Unit
 from gateway.directory.snapshot import Directory
@@ -33,6 +33,54 @@ from mailboxes.content import Content
 
 RESEND_DAYS = 7
 DUPLICATE_HOURS = 24
+
+# Put together once: to build a statement takes SQLAlchemy three times as long as to run it.
+_RESEND = (
+    select(documents.c.id)
+    .where(
+        documents.c.mail_from == bindparam("sender"),
+        documents.c.message_id == bindparam("message_id"),
+        documents.c.digest == bindparam("digest"),
+        documents.c.received_at > bindparam("since"),
+    )
+    .order_by(documents.c.id)
+    .limit(1)
+)
+_SAME_OCTETS = (
+    select(documents.c.id)
+    .where(
+        documents.c.mail_from == bindparam("sender"),
+        documents.c.digest == bindparam("digest"),
+        documents.c.received_at > bindparam("since"),
+    )
+    .order_by(documents.c.id)
+)
+_DUPLICATE = (
+    select(documents.c.id)
+    .where(
+        documents.c.mail_from == bindparam("sender"),
+        documents.c.parts_digest == bindparam("parts_digest"),
+        documents.c.recipients_digest == bindparam("recipients"),
+        documents.c.received_at > bindparam("since"),
+    )
+    .order_by(documents.c.id)
+    .limit(1)
+)
+_INSERT_DOCUMENT = insert(documents)
+_INSERT_TEXTS = insert(document_texts)
+_INSERT_ENVELOPE = insert(envelope_recipients)
+_INSERT_DELIVERIES = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
+_FAILED_OF = (
+    select(deliveries.c.id)
+    .where(
+        deliveries.c.document_id == bindparam("document"),
+        deliveries.c.state == DeliveryState.FAILED.value,
+    )
+    .limit(1)
+)
+_ENVELOPE_OF = select(envelope_recipients.c.address).where(
+    envelope_recipients.c.document_id == bindparam("document")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,35 +114,47 @@ def find_resend(connection: Connection, submission: Submission, message_id: str)
     """The id of the document that this is a resend of (same sender, Message-ID and digest within
     7 days), else empty."""
     since = submission.received_at - timedelta(days=RESEND_DAYS)
-    found = connection.execute(
-        select(documents.c.id)
-        .where(
-            documents.c.mail_from == str(submission.sender),
-            documents.c.message_id == message_id,
-            documents.c.digest == submission.content.sha256,
-            documents.c.received_at > milliseconds(since),
-        )
-        .order_by(documents.c.id)
-        .limit(1)
-    ).scalar()
-    return found or ""
+    values = {
+        "sender": str(submission.sender),
+        "message_id": message_id,
+        "digest": submission.content.sha256,
+        "since": milliseconds(since),
+    }
+    return connection.execute(_RESEND, values).scalar() or ""
+
+
+def find_whole_resend(connection: Connection, submission: Submission) -> str:
+    """The id of the document of which this is a resend that adds no recipient, else empty.
+
+    Same sender and octets, so the same Message-ID. Asked before the policy: rules, seals and
+    directory may have changed since, and what was accepted stays accepted. A document that did not
+    reach everybody is tried again.
+    """
+    since = submission.received_at - timedelta(days=RESEND_DAYS)
+    values = {
+        "sender": str(submission.sender),
+        "digest": submission.content.sha256,
+        "since": milliseconds(since),
+    }
+    offered = {str(recipient.address) for recipient in submission.recipients}
+    for document_id in connection.execute(_SAME_OCTETS, values).scalars().all():
+        mine = {"document": document_id}
+        if offered <= set(connection.execute(_ENVELOPE_OF, mine).scalars()):
+            failed = connection.execute(_FAILED_OF, mine).first()
+            return "" if failed else str(document_id)
+    return ""
 
 
 def find_duplicate(connection: Connection, submission: Submission, parts_digest: str) -> str:
     """The id of a document with the same sender, recipients and decoded parts within a day."""
     since = submission.received_at - timedelta(hours=DUPLICATE_HOURS)
-    found = connection.execute(
-        select(documents.c.id)
-        .where(
-            documents.c.mail_from == str(submission.sender),
-            documents.c.parts_digest == parts_digest,
-            documents.c.recipients_digest == fingerprint(submission.recipients),
-            documents.c.received_at > milliseconds(since),
-        )
-        .order_by(documents.c.id)
-        .limit(1)
-    ).scalar()
-    return found or ""
+    values = {
+        "sender": str(submission.sender),
+        "parts_digest": parts_digest,
+        "recipients": fingerprint(submission.recipients),
+        "since": milliseconds(since),
+    }
+    return connection.execute(_DUPLICATE, values).scalar() or ""
 
 
 def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
@@ -142,40 +202,41 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
     metadata, client = inspection.metadata, submission.client
     late = submission.deliver_by
     connection.execute(
-        insert(documents).values(
-            id=case.document_id,
-            state=DocumentState.ACCEPTED.value,
-            received_at=milliseconds(submission.received_at),
-            account_id=case.account.id,
-            unit_id=case.unit.id,
-            mail_from=str(submission.sender),
-            digest=submission.content.sha256,
-            parts_digest=inspection.parts_digest,
-            size=submission.content.size,
-            message_id=inspection.message_id,
-            message_class=verdict.message_class.value,
-            urgency=metadata.urgency.value,
-            title=metadata.title,
-            number=metadata.number,
-            kind=metadata.kind,
-            warnings=json.dumps([*metadata.warnings, *submission.warnings, *verdict.warnings]),
-            seal_state=inspection.seal.state.value,
-            seal_fingerprint=inspection.seal.fingerprint,
-            seal_detail=inspection.seal.detail,
-            opening=inspection.opening.value,
-            rule=verdict.rule,
-            possible_duplicate_of=case.duplicate_of,
-            recipients_digest=fingerprint(submission.recipients),
-            envid=submission.envid,
-            ret=submission.ret,
-            priority=submission.priority,
-            deliver_by=None
+        _INSERT_DOCUMENT,
+        {
+            "id": case.document_id,
+            "state": DocumentState.ACCEPTED.value,
+            "received_at": milliseconds(submission.received_at),
+            "account_id": case.account.id,
+            "unit_id": case.unit.id,
+            "mail_from": str(submission.sender),
+            "digest": submission.content.sha256,
+            "parts_digest": inspection.parts_digest,
+            "size": submission.content.size,
+            "message_id": inspection.message_id,
+            "message_class": verdict.message_class.value,
+            "urgency": metadata.urgency.value,
+            "title": metadata.title,
+            "number": metadata.number,
+            "kind": metadata.kind,
+            "warnings": json.dumps(_warnings(case)),
+            "seal_state": inspection.seal.state.value,
+            "seal_fingerprint": inspection.seal.fingerprint,
+            "seal_detail": inspection.seal.detail,
+            "opening": inspection.opening.value,
+            "rule": verdict.rule,
+            "possible_duplicate_of": case.duplicate_of,
+            "recipients_digest": fingerprint(submission.recipients),
+            "envid": submission.envid,
+            "ret": submission.ret,
+            "priority": submission.priority,
+            "deliver_by": None
             if late is None
             else milliseconds(submission.received_at + timedelta(seconds=late)),
-            deliver_by_mode=submission.deliver_by_mode,
-            receipt_style=inspection.receipt_style,
-            deadline=_deadline(means, case),
-            client=json.dumps(
+            "deliver_by_mode": submission.deliver_by_mode,
+            "receipt_style": inspection.receipt_style,
+            "deadline": _deadline(means, case),
+            "client": json.dumps(
                 {
                     "address": client.address,
                     "helo": client.helo,
@@ -184,11 +245,11 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
                     "protocol": client.protocol,
                 }
             ),
-        )
+        },
     )
     if inspection.opening is Opening.PLAIN and inspection.texts:
         connection.execute(
-            insert(document_texts),
+            _INSERT_TEXTS,
             [
                 {"document_id": case.document_id, "place": t.place, "ordinal": n, "text": t.text}
                 for n, t in enumerate(inspection.texts)
@@ -203,6 +264,13 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
         means.mailboxes.append(connection, [folder], content, flags=["\\Seen"], now=case.now)
 
 
+def _warnings(case: Case) -> list[str]:
+    """Codes of what the sender should know, each once, however many noticed it."""
+    noticed = (*case.inspection.metadata.warnings, *case.submission.warnings)
+    twice = ("possible-duplicate",) if case.duplicate_of else ()
+    return list(dict.fromkeys((*noticed, *case.verdict.warnings, *twice)))
+
+
 def _deadline(means: Means, case: Case) -> int | None:
     minutes = means.deadline_minutes.get(case.inspection.metadata.urgency.value)
     if minutes is None or not case.verdict.message_class.signed_for:
@@ -212,13 +280,7 @@ def _deadline(means: Means, case: Case) -> int | None:
 
 def _insert_envelope(connection: Connection, document_id: str, case: Case) -> list[str]:
     """Write the envelope recipients that the document did not have; returns them."""
-    known = set(
-        connection.execute(
-            select(envelope_recipients.c.address).where(
-                envelope_recipients.c.document_id == document_id
-            )
-        ).scalars()
-    )
+    known = set(connection.execute(_ENVELOPE_OF, {"document": document_id}).scalars())
     rows: dict[str, dict[str, object]] = {}
     for recipient in case.submission.recipients:
         address = str(recipient.address)
@@ -233,7 +295,7 @@ def _insert_envelope(connection: Connection, document_id: str, case: Case) -> li
             "is_group": target is not None and target.group is not None,
         }
     if rows:
-        connection.execute(insert(envelope_recipients), list(rows.values()))
+        connection.execute(_INSERT_ENVELOPE, list(rows.values()))
     return list(rows)
 
 
@@ -281,9 +343,7 @@ def _consign(
         }
         for a in addressees
     ]
-    inserted = connection.execute(
-        insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True), rows
-    ).scalars()
+    inserted = connection.execute(_INSERT_DELIVERIES, rows).scalars()
     ids = dict(zip((row["owner"] for row in rows), inserted, strict=True))
     metadata = case.inspection.metadata
     return [
@@ -345,5 +405,4 @@ def _plan_summaries(connection: Connection, means: Means, case: Case) -> None:
     deadline = means.deadline_minutes.get(case.inspection.metadata.urgency.value)
     if deadline is not None and not case.resend:
         due.append(case.now + timedelta(minutes=deadline))
-    for when in due:
-        outbox.leave(connection, outbox.Kind.SUMMARY, case.document_id, {}, when)
+    outbox.leave(connection, outbox.Kind.SUMMARY, case.document_id, {}, *due)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select
 
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import milliseconds, moment, rfc3339
@@ -154,15 +154,16 @@ def show_document(
     }
 
 
+_DELIVERIES = (
+    select(deliveries)
+    .where(deliveries.c.document_id == bindparam("document"))
+    .order_by(deliveries.c.id)
+)
+
+
 def deliveries_of(connection: Connection, document_id: str) -> list[Row[Any]]:
     """The document's deliveries in the order in which they were made."""
-    return list(
-        connection.execute(
-            select(deliveries)
-            .where(deliveries.c.document_id == document_id)
-            .order_by(deliveries.c.id)
-        )
-    )
+    return list(connection.execute(_DELIVERIES, {"document": document_id}))
 
 
 def find_delivery(connection: Connection, document_id: str, owner: str) -> int | None:

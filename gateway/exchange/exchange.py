@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import structlog
 
@@ -19,11 +19,13 @@ from gateway.directory.live import LiveDirectory
 from gateway.directory.model import Account, Unit
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock, milliseconds
+from gateway.domain.document import MessageClass, SealRule
+from gateway.domain.event import Reason
 from gateway.domain.ids import new_id
 from gateway.domain.submission import Accepted, Submission
 from gateway.errors import CommitUnknown, Deferred, Refused
 from gateway.exchange import prefix, views
-from gateway.exchange.accept import Case, Overtaken, accept, find_duplicate, find_resend
+from gateway.exchange.accept import Case, Overtaken, accept, find_duplicate, find_resend, find_whole_resend
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import expand
 from gateway.exchange.refuse import find_refusal, refuse
@@ -33,7 +35,7 @@ from gateway.policy.engine import Policy
 from gateway.policy.inspection import Inspection
 from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
-from gateway.policy.verdict import Outcome, Verdict
+from gateway.policy.verdict import Outcome, ReasonDetail, Verdict
 from gateway.seals.live import LiveSeals
 from gateway.seals.opener import Opener
 from gateway.store.blobs import Blobs
@@ -96,17 +98,15 @@ class Exchange:
         account, unit = self._sender(directory, submission)
         book = await self._seals.current()
         judges = self.judges
-        circumstances = "/".join(
-            (
-                judges.policy.version,
-                settings_version(judges.settings),
-                str(directory.version),
-                str(self._seals.version),
+        circumstances = self._circumstances(directory)
+        known, refused = await self._database.read(
+            lambda c: (
+                find_whole_resend(c, submission),
+                find_refusal(c, submission, circumstances, self._clock.now()),
             )
         )
-        refused = await self._database.read(
-            lambda c: find_refusal(c, submission, circumstances, self._clock.now())
-        )
+        if known:
+            return Accepted(known, repeated=True)
         if refused is not None:
             raise refused.error()
         inspection = await judges.inspector.inspect(
@@ -131,7 +131,9 @@ class Exchange:
         verdict = judges.policy.decide(facts)
         error = verdict.error()
         if isinstance(error, Refused):
-            await self._refuse(submission, account, unit, inspection, verdict, error, circumstances)
+            await self._refuse(
+                submission, account, unit, inspection.message_id, verdict, error, circumstances
+            )
         if verdict.outcome is not Outcome.ACCEPT:
             raise error or Deferred("Please send again later", zh="请稍后再发", cause=verdict.rule)
         accepted = await self._accept(submission, account, unit, directory, inspection, verdict)
@@ -148,6 +150,39 @@ class Exchange:
             seal=inspection.seal.state.value,
         )
         return accepted
+
+    async def reject(self, submission: Submission, refused: Refused) -> NoReturn:
+        """Write evidence and receipt of a refusal that a door has decided after DATA (line ends,
+        size). Raises it, or the first one if this is an identical resend, or StoreError."""
+        directory = await self._directory.current()
+        account, unit = self._sender(directory, submission)
+        await self._seals.current()
+        reason = ReasonDetail(Reason(refused.reason), refused.reply.text)
+        verdict = Verdict(
+            outcome=Outcome.REFUSE,
+            rule="door",
+            reasons=(reason,),
+            message_class=MessageClass.MAIL,
+            seal_rule=SealRule.NONE,
+            alert_security=False,
+            sentence="",
+            warnings=(),
+            texts=(("en", refused.reply.text), ("zh-CN", refused.reply.text_zh)),
+        )
+        circumstances = self._circumstances(directory)
+        await self._refuse(submission, account, unit, "", verdict, refused, circumstances)
+
+    def _circumstances(self, directory: Directory) -> str:
+        """What could decide otherwise the next time, as one text."""
+        judges = self.judges
+        return "/".join(
+            (
+                judges.policy.version,
+                settings_version(judges.settings),
+                str(directory.version),
+                str(self._seals.version),
+            )
+        )
 
     def _sender(self, directory: Directory, submission: Submission) -> tuple[Account, Unit]:
         account = directory.account_by_id(submission.account_id)
@@ -167,11 +202,11 @@ class Exchange:
         submission: Submission,
         account: Account,
         unit: Unit,
-        inspection: Inspection,
+        message_id: str,
         verdict: Verdict,
         error: Refused,
         circumstances: str,
-    ) -> None:
+    ) -> NoReturn:
         now = self._clock.now()
         refusal_id = self._new_id()
         refusal = await self._database.write(
@@ -182,7 +217,7 @@ class Exchange:
                 submission,
                 account=account,
                 unit=unit,
-                message_id=inspection.message_id,
+                message_id=message_id,
                 verdict=verdict,
                 reply=error.reply,
                 circumstances=circumstances,

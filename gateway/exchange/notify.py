@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.domain.clock import moment
 from gateway.domain.event import Event, Reason
 from gateway.evidence.record import ContentDigest, Statement
+from gateway.exchange import outbox
 from gateway.exchange.documents import stated_number
 from gateway.exchange.means import Means
 from gateway.exchange.tables import deliveries, documents
+
+_DELIVERY = (
+    select(
+        documents.c.mail_from,
+        documents.c.received_at,
+        documents.c.digest,
+        documents.c.size,
+        documents.c.number,
+        documents.c.opening,
+        documents.c.message_id,
+        deliveries.c.address,
+    )
+    .join(deliveries, deliveries.c.document_id == documents.c.id)
+    .where(documents.c.id == bindparam("document"), deliveries.c.id == bindparam("delivery"))
+    .with_for_update()
+)
 
 
 def record_reminder(
@@ -29,21 +46,7 @@ def record_reminder(
     The record names the recipient, never the telephone number: it outlives the person's post.
     Returns the record's id.
     """
-    row = connection.execute(
-        select(
-            documents.c.mail_from,
-            documents.c.received_at,
-            documents.c.digest,
-            documents.c.size,
-            documents.c.number,
-            documents.c.opening,
-            documents.c.message_id,
-            deliveries.c.address,
-        )
-        .join(deliveries, deliveries.c.document_id == documents.c.id)
-        .where(documents.c.id == document_id, deliveries.c.id == delivery_id)
-        .with_for_update()
-    ).one()
+    row = connection.execute(_DELIVERY, {"document": document_id, "delivery": delivery_id}).one()
     event = Event.CONSIGNMENT_NOTIFICATION_FAILURE if reason else Event.CONSIGNMENT_NOTIFICATION
     [record] = means.notary.record(
         connection,
@@ -63,4 +66,7 @@ def record_reminder(
         ],
         now,
     )
+    if reason:
+        # Nobody was told: the sender must know, who can still telephone.
+        outbox.leave(connection, outbox.Kind.RECEIPT, document_id, {"records": [record.id]}, now)
     return record.id

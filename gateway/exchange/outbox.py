@@ -21,22 +21,24 @@ class Kind(StrEnum):
     ALERT = "alert"  # tell the security officer of a marking
 
 
+_LEAVE = insert(outbox)
+
+
 def leave(
     connection: Connection,
     kind: Kind,
     document_id: str,
     payload: Mapping[str, object],
-    due: datetime,
+    *due: datetime,
 ) -> None:
-    """Put one piece of work into the outbox."""
-    connection.execute(
-        insert(outbox).values(
-            kind=kind.value,
-            document_id=document_id,
-            payload=json.dumps(payload, ensure_ascii=False),
-            due_at=milliseconds(due),
-        )
-    )
+    """Put one piece of work into the outbox for each of those times."""
+    text = json.dumps(payload, ensure_ascii=False)
+    rows = [
+        {"kind": kind.value, "document_id": document_id, "payload": text, "due_at": milliseconds(d)}
+        for d in due
+    ]
+    if rows:
+        connection.execute(_LEAVE, rows)
 
 
 def waits(connection: Connection, kind: Kind, document_id: str) -> bool:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from gateway.directory.model import Account, Unit
 from gateway.domain.clock import milliseconds
@@ -21,6 +21,16 @@ from gateway.exchange.tables import refusals
 from gateway.policy.verdict import Verdict
 
 RESEND_DAYS = 7
+
+# Asked for every mail, so put together once.
+_SAME = select(refusals.c.id, refusals.c.reply, refusals.c.reasons, refusals.c.texts).where(
+    refusals.c.mail_from == bindparam("sender"),
+    refusals.c.digest == bindparam("digest"),
+    refusals.c.recipients_digest == bindparam("recipients"),
+    refusals.c.account_id == bindparam("account"),
+    refusals.c.circumstances == bindparam("circumstances"),
+    refusals.c.at > bindparam("since"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +51,15 @@ def find_refusal(
 ) -> Refusal | None:
     """The refusal of an identical submission, if nothing has changed since that could decide
     otherwise (`circumstances` names the versions of rules, settings, directory and seals)."""
-    row = connection.execute(
-        select(refusals.c.id, refusals.c.reply, refusals.c.reasons, refusals.c.texts).where(
-            refusals.c.mail_from == str(submission.sender),
-            refusals.c.digest == submission.content.sha256,
-            refusals.c.recipients_digest == fingerprint(submission.recipients),
-            refusals.c.account_id == submission.account_id,
-            refusals.c.circumstances == circumstances,
-            refusals.c.at > milliseconds(now - timedelta(days=RESEND_DAYS)),
-        )
-    ).first()
+    values = {
+        "sender": str(submission.sender),
+        "digest": submission.content.sha256,
+        "recipients": fingerprint(submission.recipients),
+        "account": submission.account_id,
+        "circumstances": circumstances,
+        "since": milliseconds(now - timedelta(days=RESEND_DAYS)),
+    }
+    row = connection.execute(_SAME, values).first()
     if row is None:
         return None
     code, enhanced, text = row.reply.split(" ", 2)

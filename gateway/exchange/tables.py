@@ -49,7 +49,7 @@ documents = Table(
     Column("receipt_style", Text, nullable=False),
     Column("deadline", BigInteger),  # for signing, Unix milliseconds
     Column("client", Text, nullable=False),  # JSON: address, helo, tls, login, protocol
-    Index("ix_documents_resend", "mail_from", "message_id", "digest"),
+    Index("ix_documents_resend", "mail_from", "digest", "message_id"),
     Index("ix_documents_parts", "mail_from", "parts_digest"),
     Index("ix_documents_unit", "unit_id", "received_at"),
 )

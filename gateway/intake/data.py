@@ -161,10 +161,12 @@ class Arrival:
             self._give_up(_refusal(replies.too_large(self._limit), "TooLarge"))
         if self._received > 2 * self._limit + 65_536:
             raise Flood
-        if self._trouble is not None or not message:
+        if not message:
             return
         try:
-            if self._spool.size + len(message) <= self._memory:
+            # What is refused is only digested from here on, for the evidence.
+            small = self._spool.size + len(message) <= self._memory
+            if small or self._trouble is not None:
                 self._spool.write(message)
             else:
                 await self._write_in_thread(message)

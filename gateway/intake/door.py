@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -108,7 +109,7 @@ class SubmissionDoor:
         except OSError as error:
             raise ConfigurationError(
                 f"submission.listeners: cannot listen on {listener.address} port {listener.port}: "
-                f"{error.strerror or error}"
+                f"{os.strerror(error.errno or 0)}"
             ) from None
         self._socket.setblocking(False)
         self._accepting = asyncio.create_task(self._accept_clients(self._socket))

@@ -8,13 +8,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from gateway.config import Limits, Listener
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock
 from gateway.domain.submission import Accepted, Submission
 from gateway.errors import StoreError
+from gateway.errors import Refused
 from gateway.intake.limits import Places
 from gateway.intake.login import Authenticator
 from gateway.intake.tls import TlsHolder
@@ -28,6 +29,10 @@ class Exchange(Protocol):
 
         The content is closed by the door afterwards.
         """
+
+    async def reject(self, submission: Submission, refused: Refused) -> NoReturn:
+        """Write the evidence of a refusal that the door has decided; of the content there is only
+        the digest. Raises the refusal, or StoreError, which is temporary."""
 
 
 class CurrentDirectory(Protocol):

@@ -235,7 +235,7 @@ class SubmissionSession(Conversation):
     async def _judge(self, mail: Transaction, spool: Spool) -> tuple[str, Reply]:
         """Receive the message and have it decided; the outcome for the metrics, and the reply."""
         try:
-            accepted = await self._accept(mail, await self._receive(spool), spool)
+            accepted = await self._decide(mail, spool)
         except YizhanError as error:
             outcome = "refused" if isinstance(error, Refused) else "deferred"
             reply = as_reply(error)
@@ -258,6 +258,15 @@ class SubmissionSession(Conversation):
             repeated=accepted.repeated,
         )
         return "accepted", replies.accepted(accepted.document_id)
+
+    async def _decide(self, mail: Transaction, spool: Spool) -> Accepted:
+        try:
+            repaired = await self._receive(spool)
+        except Refused as refused:
+            now = self.services.clock.now()
+            submission = self._submission(mail, frozenset(), spool, now)
+            await self.services.exchange.reject(submission, refused)
+        return await self._accept(mail, repaired, spool)
 
     async def _receive(self, spool: Spool) -> frozenset[Fault]:
         limits = self.services.limits

@@ -7,7 +7,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from gateway.domain.clock import milliseconds, moment
 from gateway.domain.document import Urgency
@@ -29,6 +40,9 @@ class Scribe:
     record: Record
 
 
+_ADD = insert(reminders)
+_STATE = select(reminders.c.state).where(reminders.c.id == bindparam("reminder"))
+
 REPORT_DAYS = 3
 """Days after which no report of a carrier is expected any more (its validity has ended)."""
 _LEASED = (ReminderState.HANDING_OVER, ReminderState.STOPPING)
@@ -37,7 +51,7 @@ _LEASED = (ReminderState.HANDING_OVER, ReminderState.STOPPING)
 def add(connection: Connection, planned: Sequence[Reminder]) -> None:
     """Keep new reminders."""
     if planned:
-        connection.execute(insert(reminders), [_values(one) for one in planned])
+        connection.execute(_ADD, [_values(one) for one in planned])
 
 
 def settle(connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
@@ -100,7 +114,7 @@ def has_due(connection: Connection, now: datetime) -> bool:
 
 def state_of(connection: Connection, reminder_id: str) -> ReminderState | None:
     """The state as it stands now."""
-    value = connection.scalar(select(reminders.c.state).where(reminders.c.id == reminder_id))
+    value = connection.scalar(_STATE, {"reminder": reminder_id})
     return None if value is None else ReminderState(value)
 
 

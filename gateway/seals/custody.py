@@ -10,13 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from gateway.domain.clock import milliseconds, moment
 from gateway.domain.event import Event
 from gateway.errors import CommandError
 from gateway.seals import tables as t
 from gateway.seals.book import Seal, SealBook
+
+_VERSION = select(t.seal_book.c.version)
+_SEAL_OF = select(t.seals.c.id).where(t.seals.c.fingerprint == bindparam("fingerprint"))
+_KNOWN_USE = select(t.seal_uses.c.seal_id).where(
+    t.seal_uses.c.document_id == bindparam("document"), t.seal_uses.c.seal_id == bindparam("seal")
+)
+_NOTE_USE = insert(t.seal_uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +106,13 @@ def log_use(conn: Connection, document_id: str, fingerprint: str, *, now: dateti
 
     The exchange calls this in the transaction that accepts the document.
     """
-    seal_id = conn.scalar(select(t.seals.c.id).where(t.seals.c.fingerprint == fingerprint))
-    known = select(t.seal_uses.c.seal_id).where(
-        t.seal_uses.c.document_id == document_id, t.seal_uses.c.seal_id == seal_id
-    )
-    if seal_id is None or conn.scalar(known) is not None:
+    seal_id = conn.scalar(_SEAL_OF, {"fingerprint": fingerprint})
+    if seal_id is None:
         return
-    conn.execute(
-        insert(t.seal_uses).values(document_id=document_id, seal_id=seal_id, at=milliseconds(now))
-    )
+    if conn.scalar(_KNOWN_USE, {"document": document_id, "seal": seal_id}) is not None:
+        return
+    use = {"document_id": document_id, "seal_id": seal_id, "at": milliseconds(now)}
+    conn.execute(_NOTE_USE, use)
 
 
 def set_office_certificate(conn: Connection, certificate: bytes) -> None:
@@ -125,7 +130,7 @@ def load_book(conn: Connection) -> SealBook:
 
 def version(conn: Connection) -> int:
     """Goes up with each change of the book; 0 before the first."""
-    return conn.scalar(select(t.seal_book.c.version)) or 0
+    return conn.scalar(_VERSION) or 0
 
 
 def find(conn: Connection, name: str) -> Seal:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from sqlalchemy import Connection
 
 from gateway.seals.book import SealBook
 from gateway.seals.custody import load_book, version
 from gateway.store.database import Database
+from gateway.store.fresh import Fresh
 
 
 class LiveSeals:
@@ -17,16 +16,16 @@ class LiveSeals:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._last: tuple[int, SealBook] | None = None
-        self._turn = asyncio.Lock()
+        self._reading = Fresh(lambda: database.read(self._newest))
 
     async def current(self) -> SealBook:
         """The book as committed at the moment of asking.
 
         Raises StoreUnavailable if the database cannot be read: a cancelled seal must not pass.
         """
-        async with self._turn:
-            self._last = await self._database.read(self._newest)
-            return self._last[1]
+        found = await self._reading.get()
+        self._last = found
+        return found[1]
 
     def now(self) -> SealBook:
         """The last book, without asking; read from the database the first time."""

@@ -36,12 +36,14 @@ class Spool:
         self._closed = False
 
     def write(self, octets: bytes) -> None:
-        """Take the next octets.
+        """Take the next octets; once closed only their digest and number.
 
         Raises OSError when the disk is full or fails.
         """
         self._digest.update(octets)
         self._size += len(octets)
+        if self._closed:
+            return
         self._head += octets
         if len(self._head) > self._memory:
             self._spill()

@@ -194,7 +194,7 @@ def test_no_process_of_the_office_can_dump_core(stopped: Stopped) -> None:
         assert line.split()[-3:-1] == ["0", "0"], line
 
 
-def test_it_starts_again_and_sends_the_receipt_that_was_still_to_come(stopped: Stopped) -> None:
+def test_after_the_next_start_there_is_exactly_one_receipt_for_it(stopped: Stopped) -> None:
     office = stopped.office
     with office.running():
         found = office.settled(stopped.finished.split()[2])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.house import House, make_database
+if TYPE_CHECKING:  # most unit tests need none of it, and it takes half a second
+    from tests.house import House
 
 
 @pytest.fixture(scope="session")
 def house_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.house import make_database
+
     path = tmp_path_factory.mktemp("house") / "yizhan.db"
     make_database(path)
     return path
@@ -20,6 +24,9 @@ def house_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def make_house(house_template: Path, tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
+    """Makes houses of the test's own, each from a database with the demo directory."""
+    from tests.house import House
+
     made: list[House] = []
 
     def make(**settings: list[str]) -> House:

@@ -85,6 +85,10 @@ def test_a_relative_file_is_anchored_where_it_lies(
         (("port = 2587", "port = 70000"), "submission.listeners.0.port: must be less than or"),
         (("port = 2587", "port = -1"), "submission.listeners.0.port: must be greater than or"),
         (
+            ("port = 2587", 'port = 1\naddress = "localhost"'),
+            "submission.listeners.0.address: must be an IP address such as 127.0.0.1 or ::1",
+        ),
+        (
             ("port = 2587", 'port = 1\ntls = "ssl"'),
             "submission.listeners.0.tls: must be 'starttls' or 'implicit'",
         ),

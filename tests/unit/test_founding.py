@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway import config as configuration
+from gateway.demo import office as demo
 from gateway.errors import CommandError, YizhanError
 from gateway.founding import Plan, found
 
@@ -58,3 +60,63 @@ def test_nothing_that_is_there_is_touched(folder: Path, name: str) -> None:
         found(plan(folder), NOW, lambda _sentence: None)
     assert files(folder) == [mine.name]
     assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"domain": "和平.test"}, "not a domain name"),
+        ({"domain": "heping"}, "not a domain name"),
+        ({"domain": 'a"b.test'}, "not a domain name"),
+        ({"name": ""}, "not a name"),
+        ({"name": "a\nb"}, "not a name"),
+        ({"name_en": "a\x00"}, "not a name"),
+        ({"address": "localhost"}, "not an IP address"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_made(
+    more: dict[str, str], sentence: str, folder: Path
+) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        found(plan(folder, **more), NOW, lambda _sentence: None)
+    assert list(folder.iterdir()) == []
+
+
+def test_without_its_first_people_there_is_no_office_either(folder: Path) -> None:
+    """It stayed: an operator's login that was refused left an office that nobody could enter."""
+
+    def fill(_connection: Connection, config: configuration.Config) -> None:
+        assert config.office.domain == "heping.test"
+        raise CommandError("'Op!' is not a login")
+
+    with pytest.raises(CommandError, match="not a login"):
+        found(plan(folder), NOW, lambda _sentence: None, fill)
+    assert files(folder) == []
+
+
+def test_a_demo_office_that_is_stopped_half_way_is_made_whole_the_next_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stayed: `make run` then served an office without accounts, for ever."""
+    monkeypatch.setattr(demo, "hash_password", lambda _password: "$argon2id$")
+
+    def stop(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(demo, "_write_accounts", stop)
+        stopped.setattr(demo, "_issue_seals", lambda _d, _c, seals, _n: seals.mkdir())
+        with pytest.raises(KeyboardInterrupt):
+            demo.make(folder / "demo", NOW, lambda _sentence: None)
+    assert files(folder) == []
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as again:
+        again.setattr(demo, "_make_seals", stop)  # as far as that it comes again
+        demo.make(folder / "demo", NOW, lambda _sentence: None)
+
+
+def test_a_demo_office_is_never_made_over_another(folder: Path) -> None:
+    (folder / "demo").mkdir()
+    (folder / "demo/accounts.toml").write_text("mine")
+    with pytest.raises(CommandError, match="nothing was changed"):
+        demo.make(folder / "demo", NOW, lambda _sentence: None)
+    assert files(folder) == ["accounts.toml"]

@@ -122,6 +122,7 @@ async def test_a_recoded_copy_within_a_day_is_accepted_and_marked(house: House) 
     second = await house.accept("office", octets.replace(b"Date: Sat", b"Date:  Sat"), "water")
     found = house.document(second)
     assert found["metadata"]["possible_duplicate_of"] == first
+    assert found["metadata"]["warnings"].count("possible-duplicate") == 1
     subjects = [mail.message["Subject"] for mail in house.mail("unit:water")]
     assert subjects == [f"〔无章〕{NOTICE}", f"〔无章〕〔疑重发〕{NOTICE}"]
     house.later(hours=25)

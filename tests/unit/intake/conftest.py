@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 import uvloop
@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from gateway.config import Limits, Listener, Submission, Tls
 from gateway.directory.edit import add_account, add_group, add_unit
 from gateway.directory.live import LiveDirectory
+from gateway.errors import Refused
 from gateway.directory.logins import Authenticator
 from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.passwords import hash_password
@@ -70,6 +71,7 @@ class KeepingExchange:
     kept: list[Kept] = field(default_factory=list)
     answer: Callable[[], Coroutine[None, None, None]] | None = None
     cancelled: bool = False
+    rejected: list[tuple[Offered, Refused]] = field(default_factory=list)
 
     async def accept(self, submission: Offered) -> Accepted:
         try:
@@ -81,6 +83,10 @@ class KeepingExchange:
         octets = submission.content.read()
         self.kept.append(Kept(submission, octets))
         return Accepted(DOCUMENT)
+
+    async def reject(self, submission: Offered, refused: Refused) -> NoReturn:
+        self.rejected.append((submission, refused))
+        raise refused
 
 
 @dataclass

@@ -92,7 +92,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('documents', schema=None) as batch_op:
         batch_op.create_index('ix_documents_parts', ['mail_from', 'parts_digest'], unique=False)
-        batch_op.create_index('ix_documents_resend', ['mail_from', 'message_id', 'digest'], unique=False)
+        batch_op.create_index('ix_documents_resend', ['mail_from', 'digest', 'message_id'], unique=False)
         batch_op.create_index('ix_documents_unit', ['unit_id', 'received_at'], unique=False)
 
     op.create_table('evidence_keys',

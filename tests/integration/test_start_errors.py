@@ -1,0 +1,198 @@
+"""What keeps the daemon from starting is one sentence with file and key, and status 78."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.office import ROOT, Office
+
+pytestmark = pytest.mark.xdist_group("operation")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, and what must be said of it; {} stands for the office's folder."""
+
+    says: str
+    config: Callable[[str], str] = lambda text: text
+    spoil: Callable[[Office], object] = lambda _: None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def database(statement: str) -> Callable[[Office], None]:
+    def spoil(office: Office) -> None:
+        connection = sqlite3.connect(office.folder / "state" / "yizhan.db")
+        with connection:
+            connection.execute(statement)
+        connection.close()
+
+    return spoil
+
+
+def insert(section: str, line: str) -> Callable[[str], str]:
+    return lambda text: text.replace(f"[{section}]", f"[{section}]\n{line}", 1)
+
+
+TAKEN = socket.create_server(("127.0.0.1", 0))
+PORT = TAKEN.getsockname()[1]
+EMPTY = "/var/empty"  # a PATH without programs
+
+FAULTS = {
+    "an unknown key": Fault(
+        "{}/yizhan.toml: tls.ciphers: there is no such setting; see docs/configuration.md",
+        insert("tls", 'ciphers = "all"'),
+    ),
+    "a wrong type": Fault(
+        "{}/yizhan.toml: console.address: must be a valid string (it is 7)",
+        insert("console", "address = 7"),
+    ),
+    "bad syntax": Fault(
+        r"{}/yizhan.toml: not valid TOML: .* \(at line \d+, column \d+\)",
+        lambda text: text.replace("[console]", "[console"),
+    ),
+    "a port in use": Fault(
+        f"{{}}/yizhan.toml: submission.listeners: cannot listen on 127.0.0.1 port {PORT}: "
+        "Address already in use",
+        lambda text: re.sub(r"port = \d+", f"port = {PORT}", text, count=1),
+    ),
+    "the console's port in use": Fault(
+        f"{{}}/yizhan.toml: console.port: cannot listen on 127.0.0.1 port {PORT}: "
+        "Address already in use",
+        lambda text: re.sub(r"(\[console\]\nport =) \d+", rf"\1 {PORT}", text),
+    ),
+    "a key that is not there": Fault(
+        "{}/tls.key: tls.key: cannot be read: No such file or directory",
+        spoil=lambda office: (office.folder / "tls.key").unlink(),
+    ),
+    "a key that others can read": Fault(
+        "{}/tls.key: tls.key: others can read or write it; chmod it to 600",
+        spoil=lambda office: (office.folder / "tls.key").chmod(0o644),
+    ),
+    "no gpg": Fault(
+        "{}/yizhan.toml: seals.gpg: .*gpg is not installed.* install gnupg.*",
+        environment={"PATH": EMPTY},
+    ),
+    "a newer schema": Fault(
+        "{}/yizhan.toml: the database has schema 9999, which is newer than this program; "
+        "install the newer version again",
+        spoil=database("UPDATE alembic_version SET version_num = '9999'"),
+    ),
+    "another office's database": Fault(
+        r"{}/yizhan.toml: the database belongs to the store foreign, but {}/state is the store "
+        r"\w{{26}}; restore both from one backup",
+        spoil=database("UPDATE store_identity SET identity = 'foreign'"),
+    ),
+    "a wrong passphrase file": Fault(
+        "{}/yizhan.toml: seals.passphrase_file: {}/passphrase cannot be read .*",
+        lambda text: text + '\n[seals]\npassphrase_file = "passphrase"\n',
+    ),
+    "no folder for the SMS": Fault(
+        "{}/yizhan.toml: reminders.spool: {}/sms/outgoing is missing; .*",
+        spoil=lambda office: (office.folder / "sms" / "outgoing").rename(office.folder / "x"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What `serve` and `check` said of the same fault."""
+
+    office: Office
+    serve: subprocess.CompletedProcess[str]
+    check: subprocess.CompletedProcess[str]
+
+
+def run(office: Office, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "gateway", command, "--config", str(office.config)],
+        cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def told(make_module_office: Callable[..., Office]) -> Iterator[dict[str, Told]]:
+    """Every fault in an office of its own, two at a time."""
+
+    def look(item: tuple[int, tuple[str, Fault]]) -> tuple[str, Told]:
+        number, (name, fault) = item
+        office = make_module_office(f"o{number}")
+        text = fault.config(office.config.read_text(encoding="utf-8"))
+        office.config.write_text(text, encoding="utf-8")
+        fault.spoil(office)
+        serve = run(office, "serve", **fault.environment)
+        return name, Told(office, serve, run(office, "check", **fault.environment))
+
+    with ThreadPoolExecutor(2) as pool:
+        yield dict(pool.map(look, enumerate(FAULTS.items())))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_the_daemon_says_what_is_wrong_in_one_sentence(name: str, told: dict[str, Told]) -> None:
+    done, folder = told[name].serve, told[name].office.folder
+    pattern = FAULTS[name].says
+    if not re.search(r"[\\*|]", pattern):
+        pattern = re.escape(pattern).replace(r"\{\}", "{}")
+    assert re.fullmatch(pattern.format(*[re.escape(str(folder))] * 2) + "\n", done.stderr)
+    assert done.returncode == 78
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_check_knows_of_everything_that_keeps_the_daemon_from_starting(
+    name: str, told: dict[str, Told]
+) -> None:
+    check, folder = told[name].check, told[name].office.folder
+    assert check.returncode == 78
+    assert str(folder) in check.stderr
+    words = told[name].serve.stderr.split(": ", 2)[1]  # the key, or what is wrong
+    assert words.split(",")[0].strip() in check.stderr
+    assert "Traceback" not in check.stderr
+
+
+def test_check_says_everything_at_once(make_office: Callable[..., Office]) -> None:
+    office = make_office()
+    text = office.config.read_text(encoding="utf-8")
+    text = text.replace('"spool"', '"pigeon"').replace('officer = "security"', 'officer = "nobody"')
+    text = re.sub(r"port = \d+", f"port = {PORT}", text, count=1)
+    office.config.write_text(text + '\n[policy]\nclamd = "moon"\n', encoding="utf-8")
+    (office.folder / "tls.key").chmod(0o644)
+    (office.folder / "state").chmod(0o755)
+    done = run(office, "check", PATH=EMPTY)
+    assert done.returncode == 78
+    lines = done.stderr.splitlines()
+    for key in (
+        "tls.key", "reminders.notifier", "policy.clamd", "seals.gpg", "office.security_officer",
+        "submission.listeners.0.port", "state directory",
+    ):  # fmt: skip
+        assert len([line for line in lines if key in line]) == 1, (key, lines)
+    assert len(lines) == 7
+    assert all(line.startswith(str(office.folder)) for line in lines)
+
+
+def test_a_second_daemon_on_the_same_state_does_not_start(office: Office, tmp_path: Path) -> None:
+    other = tmp_path / "second.toml"
+    text = re.sub(r"port = \d+", "port = 0", office.config.read_text(encoding="utf-8"))
+    for name in ("state", "tls.crt", "tls.key", "sms"):
+        text = text.replace(f'"{name}"', f'"{office.folder / name}"')
+    other.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "serve", "--config", str(other)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+    assert str(office.folder) in done.stderr
+    with office.client("water") as client:
+        assert client.noop()[0] == 250

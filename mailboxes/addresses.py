@@ -27,6 +27,7 @@ class RawAddress:
     mailbox: str  # local part without its quotes, or the name of a group that starts here
     host: str  # empty if there is none
     group: str = ""  # "start" or "end", or empty for an address
+    rest: str = ""  # what stands behind the angle brackets, which some programs show instead
 
 
 class _Reader:
@@ -40,6 +41,7 @@ class _Reader:
         self.words: list[_Word] = []
         self.comment = ""
         self.angle: list[_Word] | None = None
+        self.rest: list[_Word] = []
         self.route = ""
 
     def read(self) -> list[RawAddress]:
@@ -59,6 +61,7 @@ class _Reader:
             elif inside:
                 inside = self._inside_angle(piece, spaced)
             elif piece == "<":
+                self.rest += self.angle or []
                 self.angle, inside = [], True
             elif piece in ",;":
                 self._finish()
@@ -96,6 +99,8 @@ class _Reader:
             self.angle.append((text, quoted, spaced))
         elif self.angle is None:
             self.words.append((text, quoted, spaced))
+        else:
+            self.rest.append((text, quoted, spaced))
 
     def _take_comment(self, position: int) -> int:
         depth, start = 1, position
@@ -114,10 +119,11 @@ class _Reader:
         specs = [run for run in runs if any("@" in text and not quoted for text, quoted, _ in run)]
         if self.angle is None and specs and runs.index(specs[0]):
             name = name or _phrase([word for run in runs[: runs.index(specs[0])] for word in run])
+        rest = _phrase(self.rest)
         if specs:
-            self.found += [RawAddress(name, self.route, *_split(run)) for run in specs]
+            self.found += [RawAddress(name, self.route, *_split(run), rest=rest) for run in specs]
         elif words or self.angle is not None:
-            self.found.append(RawAddress(name, self.route, _phrase(words), ""))
+            self.found.append(RawAddress(name, self.route, _phrase(words), "", rest=rest))
         self.clear()
 
 

@@ -30,6 +30,10 @@ _NOT_CHARSETS = {
     "punycode", "idna", "undefined",
 }  # fmt: skip
 
+_SHIFTS = (
+    b"\x1b\x0e\x0f"  # escape, shift out, shift in: ASCII to the eye, another script to a program
+)
+
 _HALF_LETTER = re.compile("[\ud800-\udfff]")
 
 # GB 2312 in EUC: rows 16 to 87 are hanzi, row 3 is full-width ASCII, row 1 punctuation.
@@ -47,18 +51,39 @@ def charset_text(octets: bytes, charset: str) -> str:
     octets = bytes(octets)
     codec = _codec(charset)
     if not codec:
-        return raw_text(octets)[0]
+        return storable(raw_text(octets)[0])
     try:
-        # UTF-7 can spell half a letter, which no database and no other mail can hold.
-        return _HALF_LETTER.sub("\ufffd", octets.decode(codec))
+        return storable(octets.decode(codec))
     except UnicodeError:
         pass
-    text = _HALF_LETTER.sub("\ufffd", octets.decode(codec, "replace"))
+    text = storable(octets.decode(codec, "replace"))
     broken = text.count("\ufffd")
     if broken * 20 <= sum(1 for letter in text if letter > "\x7f"):
         return text
     guessed, found = raw_text(octets)
-    return guessed if found else text
+    return storable(guessed) if found else text
+
+
+def storable(text: str) -> str:
+    """The text as every database and every mail can hold it: no NUL, no half letters (UTF-7)."""
+    return _HALF_LETTER.sub("\ufffd", text.replace("\0", ""))
+
+
+def has_codec(octets: bytes, charset: str) -> bool:
+    """Whether `charset_text` can know what such octets say.
+
+    False for a charset without a codec, such as ISO-2022-CN, unless they are plain ASCII or UTF-8.
+    """
+    label = _label(charset)
+    if label in _UNLABELLED or _codec(charset):
+        return True
+    if any(octet in octets for octet in _SHIFTS):
+        return False
+    try:
+        octets.decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
 
 
 def raw_text(value: bytes, guess: Sequence[str] = GUESS) -> tuple[str, str]:
@@ -118,12 +143,17 @@ def parsed_octets(text: str, codec: str) -> bytes:
     return text.encode(codec) if codec else wire_octets(text)
 
 
+def _label(charset: str) -> str:
+    return charset.strip().strip("\"'").lower().partition("*")[0]
+
+
 def _codec(charset: str) -> str:
     """Python's name of the codec, or empty if there is no such charset."""
-    label = charset.strip().strip("\"'").lower().partition("*")[0]
+    label = _label(charset)
     if label in _UNLABELLED or label in _NOT_CHARSETS:
         return ""
-    name = _SUPERSETS.get(label, label)
+    # gb_2312-1980, gb18030-2022 and the like
+    name = _SUPERSETS.get(label, "gb18030" if label.startswith("gb") else label)
     try:
         # rot13, zlib and base64 are codecs of Python too, but not of text. (Of no octets at all
         # Python decodes everything.)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 
 from mailboxes import addresses as address_fields
-from mailboxes.charset import GUESS, charset_text, raw_text, wire_octets
+from mailboxes.charset import GUESS, charset_text, raw_text, storable, wire_octets
 from mailboxes.parameters import Parameters
 
 __all__ = ["addresses", "charset_text", "decode_body", "decode_text", "parameter"]
@@ -36,7 +36,7 @@ def decode_text(value: bytes, *, guess: Sequence[str] = GUESS) -> str:
     programs split a letter between two words. Raw octets are read in the first charset of `guess`
     that fits.
     """
-    return _words_text(raw_text(bytes(value), guess)[0])
+    return storable(_words_text(raw_text(bytes(value), guess)[0]))
 
 
 def parameter(parameters: Parameters, name: str) -> str:
@@ -71,11 +71,19 @@ def addresses(value: bytes) -> list[tuple[str, str]]:
     """Display name and addr-spec of each address of a field value, members of groups included.
 
     The display name is decoded, the addr-spec is as written; text without an @ is given as it
-    stands, so that a caller sees that something was there.
+    stands, so that a caller sees that something was there. A NUL becomes U+FFFD: left out, it would
+    make one address of another.
     """
     found = address_fields.take_apart(raw_text(bytes(value))[0])
     return [
-        (_words_text(entry.name), f"{entry.mailbox}@{entry.host}" if entry.host else entry.mailbox)
+        (
+            storable(_words_text(entry.name)),
+            storable(
+                (f"{entry.mailbox}@{entry.host}" if entry.host else entry.mailbox).replace(
+                    "\0", "\ufffd"
+                )
+            ),
+        )
         for entry in found
         if not entry.group and (entry.mailbox or entry.host)
     ]

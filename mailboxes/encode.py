@@ -1,8 +1,9 @@
 """Keeps a structure as JSON: pure ASCII, arrays in a fixed order, exact for any octets.
 
-Version 1 of a part is [number, media type, parameters, disposition, its parameters, encoding,
+Version 2 of a part is [number, media type, parameters, disposition, its parameters, encoding,
 content id, description, header start, body start, body end, lines, fields, children, faults];
-a field is [name, value, start, end].
+a field is [name, start, end]. The values of fields stand in the message's octets, where the offsets
+find them; kept here they would double every header in the database, once for each view.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from __future__ import annotations
 import json
 from typing import cast
 
-from mailboxes.charset import wire_octets, wire_text
 from mailboxes.structure import HeaderField, Part
 
-_VERSION = 1
+_VERSION = 2
 
 _Pairs = list[tuple[str, str]]
-_Field = tuple[str, str, int, int]
+_Field = tuple[str, int, int]
 _Entry = tuple[
     str, str, _Pairs, str, _Pairs, str, str, str, int, int, int, int, list[_Field], list[object],
     list[str],
@@ -29,7 +29,10 @@ def to_json(part: Part) -> str:
 
 
 def from_json(text: str) -> Part:
-    """The structure that `to_json` wrote. Raises ValueError for anything else."""
+    """The structure that `to_json` wrote, but every field's value is empty.
+
+    Raises ValueError for anything else.
+    """
     stored = json.loads(text)
     if not isinstance(stored, list) or len(stored) != 2 or stored[0] != _VERSION:
         raise ValueError("not a structure of a version that is known here")
@@ -50,7 +53,7 @@ def _entry(part: Part) -> list[object]:
         part.body_start,
         part.body_end,
         part.lines,
-        [(field.name, wire_text(field.value), field.start, field.end) for field in part.fields],
+        [(field.name, field.start, field.end) for field in part.fields],
         [_entry(child) for child in part.children],
         part.faults,
     ]
@@ -73,10 +76,7 @@ def _part(stored: object) -> Part:
         body_start=entry[9],
         body_end=entry[10],
         lines=entry[11],
-        fields=tuple(
-            HeaderField(name, wire_octets(value), start, end)
-            for name, value, start, end in entry[12]
-        ),
+        fields=tuple(HeaderField(name, b"", start, end) for name, start, end in entry[12]),
         children=tuple(_part(child) for child in entry[13]),
         faults=tuple(entry[14]),
     )

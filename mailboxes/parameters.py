@@ -9,7 +9,11 @@ from mailboxes.charset import parsed_octets, parsing_text, wire_text
 Parameters = tuple[tuple[str, str], ...]
 
 _MAX_PARAMETERS = 200
-_COMMENT = re.compile(r"\([^()]*+\)")
+# A quoted text, a comment mark, the end of a parameter, or what lies between.
+_PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[(;]|[^"(;]++', re.DOTALL)
+_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
+# Programs write `name=plan (1).doc` without quotes, and mean it.
+_FILE_NAME = re.compile(r"\s*(?:file)?name(?:\*[0-9]*\*?)?\s*=\s*[^\s\"]", re.IGNORECASE)
 _MAIN = re.compile(r"\s*+([^\s;()/]*+)(?:\s*+/\s*+([^\s;()]*+))?+")
 _PARAMETER = re.compile(
     r';\s*+([^\s=;"]++)\s*+=\s*+(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|([^;]*+))', re.DOTALL
@@ -27,8 +31,7 @@ def take_apart(value: bytes) -> tuple[str, Parameters]:
     `charset.wire_text`. Unquoted file names may hold spaces, as some programs write them.
     """
     text, codec = parsing_text(value)
-    if text.startswith("("):
-        text = _COMMENT.sub("", text, count=1)
+    text = without_comments(text)
     match = _MAIN.match(text)
     if match is None:
         return "", ()
@@ -41,6 +44,50 @@ def take_apart(value: bytes) -> tuple[str, Parameters]:
         if len(found) == _MAX_PARAMETERS:
             break
     return wire_text(parsed_octets(main, codec)), _joined(found)
+
+
+def spellings(value: bytes, name: str) -> list[str]:
+    """How a field writes that parameter, in order: `boundary`, `boundary*0`; more than one is odd.
+
+    Programs choose differently among several, and among RFC 2231's forms of one.
+    """
+    text = without_comments(parsing_text(value)[0])
+    found = (item[1].lower() for item in _PARAMETER.finditer(text))
+    return [written for written in found if written.partition("*")[0] == name]
+
+
+def without_comments(text: str) -> str:
+    """A field value without its comments (RFC 822, 3.4.3), which nest; a file name keeps its own.
+
+    A comment without an end stays: nobody knows where it should have ended.
+    """
+    if "(" not in text:
+        return text
+    kept: list[str] = []
+    position = begun = 0  # where the current parameter begins, in the text
+    while (piece := _PIECE.match(text, position)) is not None:
+        end = piece.end()
+        if piece[0] == ";":
+            begun = end
+        elif piece[0] == "(" and not _FILE_NAME.match(text, begun, position):
+            end = _comment_end(text, end)
+            if end < 0:
+                break
+            kept.append(" ")
+            position = end
+            continue
+        kept.append(piece[0])
+        position = end
+    return "".join(kept) + text[position:]
+
+
+def _comment_end(text: str, position: int) -> int:
+    depth = 1
+    for mark in _COMMENT_MARK.finditer(text, position):
+        depth += {"(": 1, ")": -1}.get(mark[0], 0)
+        if depth == 0:
+            return mark.end()
+    return -1
 
 
 def _unquoted(name: str, value: str) -> str:

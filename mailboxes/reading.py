@@ -85,7 +85,10 @@ class MessageReader(FolderStore):
         return Source(blob=row.blob, view=View(bytes(row.prefix), row.size_original, cuts))
 
     def structure(self, conn: Connection, message_id: int) -> Part:
-        """The structure of the message's octets. Raises NoSuchMessage."""
+        """The structure of the message's octets, its fields without their values.
+
+        Raises NoSuchMessage.
+        """
         row = self._content(conn, message_id, select(self._tables.contents.c.structure))
         return from_json(row.structure)
 

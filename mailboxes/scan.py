@@ -12,7 +12,10 @@ too-many-fields, bad-content-type, no-boundary (a multipart without a usable bou
 parts: it is a leaf), no-end-boundary, similar-boundary (a line goes on behind what would be a
 boundary; a few programs take it for one), too-deep, too-many-parts, encoded-message (an embedded
 message under base64 or quoted-printable, which RFC 2046 forbids: it is not looked into),
-encoded-multipart (the same for a multipart, whose parts are still found).
+encoded-multipart (the same for a multipart; parts are found only as far as they stand in the
+clear), ambiguous-boundary (given twice, in a form of RFC 2231, or unquoted with what may not stand
+there: programs take different ones), unread-parts (a multipart that is a leaf, and yet holds the
+header fields of parts: a program that guesses the boundary shows them).
 """
 
 from __future__ import annotations
@@ -23,13 +26,13 @@ from typing import NamedTuple
 
 from mailboxes.charset import wire_octets, wire_text
 from mailboxes.decode import parameter
-from mailboxes.parameters import Parameters, take_apart
+from mailboxes.parameters import Parameters, spellings, take_apart, without_comments
 from mailboxes.structure import HeaderField, Part
 
 MAX_DEPTH = 40
 MAX_PARTS = 2_000
 MAX_FIELDS = 20_000
-MAX_HEADER = 1 << 20  # octets of one part's header
+MAX_HEADER = 1 << 20  # octets of the headers of all parts together
 _MAX_CANDIDATES = 50_000  # lines that begin like a boundary
 
 _FIELD = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+")
@@ -39,6 +42,8 @@ _LINE_END = re.compile(rb"\r?\n")
 _BOUNDARY_TAIL = re.compile(rb"(--)?+(?:[ \t][^\n]*+)?+(?:\r?\n|\r?\Z)")
 _MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 _TOKEN = re.compile(r"[^\s;()\"]+")
+_PART_FIELD = re.compile(rb"^content-[a-z-]+[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_UNQUOTED = re.compile(r";\s*boundary\s*=\s*([^\s\";][^;]*)", re.IGNORECASE)
 _MESSAGES = ("message/rfc822", "message/global")
 _ENCODED = ("base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue", "uue")
 
@@ -76,6 +81,7 @@ class _Scan:
         self._data = octets
         self._parts = MAX_PARTS
         self._fields = MAX_FIELDS
+        self._header = MAX_HEADER
         self._candidates = _MAX_CANDIDATES
 
     def entity(
@@ -91,7 +97,8 @@ class _Scan:
             first.setdefault(field.name.lower(), field.value)
         media_type, parameters = _content_type(first.get("content-type"), default, faults)
         disposition, disposition_parameters = take_apart(first.get("content-disposition", b""))
-        encoding = _TOKEN.search(wire_text(first.get("content-transfer-encoding", b"")).lower())
+        encoding_text = wire_text(first.get("content-transfer-encoding", b"")).lower()
+        encoding = _TOKEN.search(without_comments(encoding_text))
         encoding_name = encoding[0] if encoding else "7bit"
         number = leaf
         children: tuple[Part, ...] = ()
@@ -100,6 +107,8 @@ class _Scan:
                 faults.append("encoded-multipart")
             kind = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
             boundary = _boundary(parameters)
+            if _is_ambiguous(first["content-type"]):
+                faults.append("ambiguous-boundary")
             children = self._multipart(body, branch, boundary, faults, depth=depth, default=kind)
             trimmed = boundary.rstrip(b" \t")
             if not children and trimmed != boundary:
@@ -107,6 +116,8 @@ class _Scan:
                 children = self._multipart(body, branch, trimmed, faults, depth=depth, default=kind)
             if children:
                 number = branch
+            elif _PART_FIELD.search(self._data, body.start, body.end):
+                faults.append("unread-parts")
         elif media_type in _MESSAGES and encoding_name in _ENCODED:
             faults.append("encoded-message")
         elif media_type in _MESSAGES:
@@ -167,9 +178,10 @@ class _Scan:
         else:
             stop = body = limit
             faults.append("no-header-end")
-        if stop - start > MAX_HEADER:
-            stop = start + MAX_HEADER
+        if stop - start > self._header:
+            stop = start + self._header
             faults.append("header-too-long")
+        self._header -= stop - start
         return stop, body
 
     def _multipart(
@@ -251,6 +263,14 @@ def _content_type(value: bytes | None, default: str, faults: list[str]) -> tuple
         faults.append("bad-content-type")
         return default, parameters
     return media_type, parameters
+
+
+def _is_ambiguous(content_type: bytes) -> bool:
+    """Whether programs disagree about the boundary that the field names."""
+    if spellings(content_type, "boundary") not in ([], ["boundary"]):
+        return True
+    unquoted = _UNQUOTED.search(wire_text(content_type))
+    return unquoted is not None and re.search(r"[\s(\"]", unquoted[1].strip()) is not None
 
 
 def _boundary(parameters: Parameters) -> bytes:

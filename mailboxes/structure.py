@@ -15,7 +15,9 @@ class HeaderField:
     """One header field where it stands: octets start to end, its CRLF included."""
 
     name: str  # as written
-    value: bytes  # after the colon, unfolded (CRLF removed, white space kept), outer space stripped
+    # After the colon, unfolded (CRLF removed, white space kept), outer space stripped; empty in a
+    # structure that was kept (`encode`): read it from the octets then.
+    value: bytes
     start: int
     end: int
 

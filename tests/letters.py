@@ -14,7 +14,11 @@ BOUNDARY = "=_sealed_0123456789"
 
 
 def plain(
-    sender: str, to: str, subject: str, text: str = "各单位：\n\n    请按时参加会议。\n", **more: str
+    sender: str,
+    to: str,
+    subject: str,
+    text: str = "各单位：\n\n    请按时参加会议。\n",
+    **more: str,
 ) -> bytes:
     """A plain text mail, CRLF."""
     message = EmailMessage(policy=policy.SMTP)

@@ -75,7 +75,7 @@ class Neomutt:
     def _run(self, *words: str) -> str:
         environment = {
             **os.environ, "GNUPGHOME": str(self.gpg.home), "HOME": str(self.folder),
-            "TERM": "xterm", "LC_ALL": "C.UTF-8",
+            "TERM": "xterm", "LC_ALL": "C.UTF-8", "LINES": "40", "COLUMNS": "120",
         }  # fmt: skip
         screen, terminal = pty.openpty()
         # Without a size the first screen is never drawn.

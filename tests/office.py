@@ -150,7 +150,9 @@ class Office:
             if self.process is not None:
                 self.stop()
 
-    def run(self, *words: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, check: bool = True, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
         """One `yizhan` command."""
         done = subprocess.run(
             [sys.executable, "-m", "gateway", *words, "--config", str(self.config)],
@@ -186,7 +188,11 @@ class Office:
             yield client
 
     def send(
-        self, login: str, octets: bytes, *recipients: str, mail: list[str] | None = None,
+        self,
+        login: str,
+        octets: bytes,
+        *recipients: str,
+        mail: list[str] | None = None,
         rcpt: list[str] | None = None,
     ) -> tuple[int, str]:
         """Submit the exact octets; the reply to DATA. Recipients are local parts or addresses."""
@@ -194,8 +200,13 @@ class Office:
             return self.offer(client, login, octets, *recipients, mail=mail, rcpt=rcpt)
 
     def offer(
-        self, client: smtplib.SMTP, login: str, octets: bytes, *recipients: str,
-        mail: list[str] | None = None, rcpt: list[str] | None = None,
+        self,
+        client: smtplib.SMTP,
+        login: str,
+        octets: bytes,
+        *recipients: str,
+        mail: list[str] | None = None,
+        rcpt: list[str] | None = None,
     ) -> tuple[int, str]:
         """The same over a client's open connection."""
         code, text = client.mail(self.accounts[login]["address"], mail or [])

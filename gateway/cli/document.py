@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from datetime import datetime
@@ -114,10 +115,14 @@ def export(
                 shutil.copyfileobj(source, sys.stdout.buffer)
             else:
                 try:
-                    with output.open("xb") as file:
+                    with open(output, "xb", opener=_for_us_alone) as file:
                         shutil.copyfileobj(source, file)
                 except FileExistsError:
                     raise CommandError(f"{output} exists already; name another file") from None
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def describe(office: Any, document: str) -> dict[str, Any]:

@@ -16,12 +16,13 @@ def serve(config: ConfigOption = None) -> None:
     Example: yizhan serve --config /etc/yizhan/yizhan.toml
     """
     from gateway import config as configuration
-    from gateway import daemon
     from gateway.cli.office import become_owner
     from gateway.errors import CommandError, ConfigurationError, StoreUnusable
 
     path = configuration.find(config)
     settings = configuration.load(path)
+    from gateway import daemon  # slow to import; a wrong file is told before
+
     try:
         become_owner(settings.state.directory)
         daemon.run(settings, path)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,10 +49,14 @@ _DUE = (
 _LEASE = (
     update(outbox)
     .where(outbox.c.id.in_(bindparam("some", expanding=True)))
-    .values(lease_until=bindparam("until"), attempts=outbox.c.attempts + 1)
+    .values(
+        lease_until=bindparam("until"), lessee=bindparam("us"), attempts=outbox.c.attempts + 1
+    )
 )
 _REMOVE = delete(outbox).where(
-    outbox.c.id == bindparam("piece"), outbox.c.lease_until == bindparam("until")
+    outbox.c.id == bindparam("piece"),
+    outbox.c.lease_until == bindparam("until"),
+    outbox.c.lessee == bindparam("us"),
 )
 
 
@@ -60,11 +65,18 @@ class Piece:
     """One leased piece of work."""
 
     id: int
-    kind: Kind
+    kind: str  # a `Kind`, unless a newer version left it
     document_id: str
-    payload: Mapping[str, Any]
+    text: str  # of the payload, JSON
     attempts: int
-    lease_until: int = 0  # Unix milliseconds; proves that the lease is still ours
+    lease_until: int = 0  # Unix milliseconds; with the lessee it proves that the lease is ours
+    lessee: str = ""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """What the verb left for the handler. Raises ValueError for what is not JSON."""
+        found: Mapping[str, Any] = json.loads(self.text)
+        return found
 
 
 Finish = Callable[[Connection], None]
@@ -90,6 +102,8 @@ class OutboxWorker:
         self._clock = clock
         self._poll = poll_seconds
         self._awake = asyncio.Event()
+        self._us = secrets.token_hex(8)
+        self._stalled = ""
         self._measured = -math.inf  # loop time
         self.backlog = Backlog()
 
@@ -105,9 +119,11 @@ class OutboxWorker:
             try:
                 await self._measure()
                 busy = await self.turn()
+                self._stalled = ""
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  # the worker must outlive a bad moment
+                self._stalled = type(error).__name__
                 log.error("outbox stalled", error=str(error))
                 busy = False
             if busy:
@@ -120,6 +136,8 @@ class OutboxWorker:
 
     async def health(self) -> str:
         """What is wrong, for the health page; empty if nothing is."""
+        if self._stalled:
+            return f"no receipt goes out, the log says why: {self._stalled}"
         return self.backlog.sentence(self._clock.now())
 
     async def _measure(self) -> None:
@@ -130,10 +148,12 @@ class OutboxWorker:
             self.backlog = await self._database.read(lambda c: measure(c, self._clock.now()))
 
     async def _reclaim(self) -> None:
-        """Take back what a dead predecessor had leased; this process is the only one that leases.
+        """Take back what a dead predecessor had leased; else receipts would wait after a crash.
 
-        Else after a crash receipts would wait for a minute.
+        Only beside SQLite, which one daemon alone uses: elsewhere another node may be at work.
         """
+        if self._database.engine.dialect.name != "sqlite":
+            return
         leased = outbox.c.lease_until > 0
         find = select(outbox.c.id).where(leased).limit(1)
         free = update(outbox).where(leased).values(lease_until=0)
@@ -153,7 +173,7 @@ class OutboxWorker:
 
     async def _finish(self, piece: Piece) -> bool:
         try:
-            finish = await self._handlers[piece.kind](piece)
+            finish = await self._handlers[Kind(piece.kind)](piece)
             reach("receipt-rendered")
             await self._database.write(lambda connection: _complete(connection, piece, finish))
             reach("piece-finished")
@@ -166,7 +186,7 @@ class OutboxWorker:
             wait = min(2.0 ** min(piece.attempts, 12), 3600)
             log.error(
                 "outbox piece failed",
-                kind=piece.kind.value,
+                kind=piece.kind,
                 document=piece.document_id,
                 attempt=piece.attempts,
                 error=f"{type(error).__name__}: {error}",
@@ -187,9 +207,10 @@ class OutboxWorker:
         until = milliseconds(now + timedelta(seconds=LEASE_SECONDS))
         rows = connection.execute(_DUE, {"now": milliseconds(now)}).all()
         if rows:
-            connection.execute(_LEASE, {"until": until, "some": [row.id for row in rows]})
+            some = [row.id for row in rows]
+            connection.execute(_LEASE, {"until": until, "us": self._us, "some": some})
         return [
-            Piece(r.id, Kind(r.kind), r.document_id, json.loads(r.payload), r.attempts + 1, until)
+            Piece(r.id, r.kind, r.document_id, r.payload, r.attempts + 1, until, self._us)
             for r in rows
         ]
 
@@ -212,11 +233,15 @@ class OutboxWorker:
 
 
 def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> None:
-    lease = {"piece": piece.id, "until": piece.lease_until}
+    lease = {"piece": piece.id, "until": piece.lease_until, "us": piece.lessee}
     removed = connection.execute(_REMOVE, lease).rowcount
     if removed and finish is not None:
         finish(connection)
 
 
 def _still_leased(piece: Piece) -> ColumnElement[bool]:
-    return and_(outbox.c.id == piece.id, outbox.c.lease_until == piece.lease_until)
+    return and_(
+        outbox.c.id == piece.id,
+        outbox.c.lease_until == piece.lease_until,
+        outbox.c.lessee == piece.lessee,
+    )

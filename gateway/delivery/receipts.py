@@ -159,12 +159,13 @@ def _gather(
 ) -> _Matter:
     row = connection.execute(_REFUSAL if refused else _DOCUMENT, {"id": document_id}).one()
     records = records_named(connection, record_ids)
+    checkpoint = newest(connection)
     return _Matter(
         row=row,
         refused=refused,
         records=records,
-        proofs=inclusion_proofs(connection, [record.id for record in records]),
-        checkpoint=newest(connection),
+        proofs=inclusion_proofs(connection, [record.id for record in records], checkpoint),
+        checkpoint=checkpoint,
         keys=certificates(connection),
         recipients=_of_refusal(row) if refused else _of_document(connection, document_id),
     )

@@ -29,6 +29,7 @@ class Sealer:
         self._clock = clock
         self._sealed = sealed
         self._awake = asyncio.Event()
+        self._stalled = ""
         self.unsealed = 0  # records that no checkpoint covered when last looked at
 
     def wake(self) -> None:
@@ -40,18 +41,27 @@ class Sealer:
         while True:
             self._awake.clear()
             try:
-                if await self.turn():
+                busy = await self.turn()
+                self._stalled = ""
+                if busy:
                     # Under load one checkpoint for the records of many documents.
                     await asyncio.sleep(PAUSE_SECONDS)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  # the sealer must outlive a bad moment
+                self._stalled = type(error).__name__
                 log.error("sealer stalled", error=str(error))
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._awake.wait()
             except TimeoutError:
                 pass
+
+    async def health(self) -> str:
+        """What is wrong, for the health page; empty if nothing is."""
+        if not self._stalled:
+            return ""
+        return f"evidence is not sealed, no receipt goes out; the log says why: {self._stalled}"
 
     async def turn(self) -> bool:
         """Seal everything that waits; whether there was anything."""

@@ -2,7 +2,8 @@
 
 A crash between a blob's rename and its commit leaves one; so does a submission that a second
 connection overtook. It waits longer than any transaction lasts, so it can never take a blob whose
-commit is still to come.
+commit is still to come. Mailbox contents that no message shows any more, such as a summary that a
+newer one replaced, go too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gateway.domain.clock import Clock
 from gateway.exchange.tables import documents
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
+from mailboxes.store import MailboxStore
 
 log = structlog.stdlib.get_logger("yizhan.sweeper")
 
@@ -29,9 +31,12 @@ RECENT_DAYS = 3  # older folders were swept before; the first turn sweeps all
 class Sweeper:
     """Sweeps at the start and every hour."""
 
-    def __init__(self, database: Database, blobs: FileBlobs, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, blobs: FileBlobs, mailboxes: MailboxStore, clock: Clock
+    ) -> None:
         self._database = database
         self._blobs = blobs
+        self._mailboxes = mailboxes
         self._clock = clock
         self._first = True
 
@@ -40,8 +45,9 @@ class Sweeper:
         while True:
             try:
                 removed = await self.turn()
-                if removed:
-                    log.info("swept", blobs=removed)
+                contents = await self._database.write(self._mailboxes.sweep)
+                if removed or contents:
+                    log.info("swept", blobs=removed, contents=contents)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  # tried again in an hour

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
+from gateway.domain.reply import REPLY_PREFIX
 from gateway.domain.script import simplify, visible
 
 
@@ -35,12 +36,15 @@ _LEVELS = {
 _HEAD_LINES = 15  # the head and title of a document: where an unbracketed mark may have company
 _LINE_LIMIT = 4_000  # a longer line is searched at both ends: marks stand at edges
 _TITLE_LENGTH = 80
+_MARK_LENGTH = 80  # letters at the end of a line that can hold a mark and what divides it off
+_VERTICAL_LINES = 16
 
 _OPEN, _CLOSE = r"[\[({【〔〖〈<﹝]", r"[\])}】〕〗〉>﹞]"
-_STAR = "[★☆✩✭✮⭐*·●]"
+_STAR = "[★☆✩✪✫✬✭✮✯⭐※*·●]"
 _PERIOD = (
-    r"(?:长期|永久|启用前|解密前|[\dx×一二三四五六七八九十半]{1,5}\s?(?:年|个月|月|天|日)"
-    r"|\d{4}[年.\-/]\d{1,2}[月.\-/]\d{1,2}日?)"
+    r"(?:长期|永久|启[用封]前|公开前|解密前|(?:至\s?)?"
+    r"(?:(?:[\dx×一二三四五六七八九十半]{1,5}\s?(?:年|个月|月|天|日)){1,3}"
+    r"|\d{4}[年.\-/]\d{1,2}[月.\-/]\d{1,2}日?)止?)"
 )
 _PLAIN = r"(?P<level>[绝机秘]密)(?:级|件|文件)?"
 _STARRED = rf"(?P<level>[绝机秘]密)级?\s?{_STAR}\s?(?:{_PERIOD})?"
@@ -48,18 +52,29 @@ _MARK = rf"(?P<level>[绝机秘]密)(?:级|件|文件)?(?:\s?{_STAR}?\s?{_PERIOD
 
 # What stands beside a mark in a document's head without being a sentence.
 _BESIDE = r"(?:特提|特急|加急|急件|平急|平件|\d|份号|no\.?|[:#*=_~\-—|/,、.]|\s)"
-_ALONE = re.compile(rf"{_BESIDE}*{_OPEN}?\s?{_MARK}\s?{_CLOSE}?{_BESIDE}*!*")
+# Possessive: `no.` can be read in two ways, and a line of thirty would be read in 2**30.
+_ALONE = re.compile(
+    rf"{_BESIDE}*+{_OPEN}?\s?(?:[★☆]\s?)?{_MARK}\s?(?:[★☆]\s?)?{_CLOSE}?{_BESIDE}*+!*"
+)
 _BRACKETED = re.compile(rf"{_OPEN}\s?{_MARK}\s?{_CLOSE}")
 _STAR_TOKEN = re.compile(rf"(?:^|(?<=[\s\])】〕>:|])){_STARRED}(?=$|[\s\[(【〔<|,])")
-_LABEL = re.compile(
+# Level, star and period together: nobody begins a sentence so, whatever follows.
+_STAR_PERIOD = rf"(?P<level>[绝机秘]密)级?\s?{_STAR}\s?{_PERIOD}"
+_STAR_FIRST = re.compile(rf"{_OPEN}?\s?{_STAR_PERIOD}")
+_LABELLED = (
     r"(?:密\s{0,4}级|保密级别|保密等级|涉密等级|涉密级别|秘密等级)(?:[和及、]?保密期限)?\s?"
-    rf"(?:[:=|]|为(?!.{{0,12}}的)|\s)\s?[☑☒√✓✔■]?\s?{_OPEN}?\s?{_MARK}"
-    rf"(?=\s?(?:$|[\s,;.。)\]】〕|]))"
+    rf"(?:[:=|]|为(?!.{{0,12}}的)|\s)\s?[☑☒√✓✔■]?\s?{_OPEN}?\s?"
 )
+_LABEL = re.compile(
+    rf"{_LABELLED}{_MARK}(?=\s?(?:$|[\s,;.。)\]】〕|]|{_OPEN}\s?{_PERIOD}\s?{_CLOSE}))"
+)
+_LABEL_STAR = re.compile(_LABELLED + _STAR_PERIOD)
+_LABEL_TIGHT = re.compile(rf"^密\s{{0,4}}级{_MARK}(?=\s|$)")
+_PERIOD_ROW = re.compile(rf"\|\s*[绝机秘]密级?\s*\|\s*(?:不超过)?{_PERIOD}(?:以内)?\s*\|?")
 _TICKED = re.compile(rf"[☑☒√✓✔■]\s?{_PLAIN}")
 _LEADING = re.compile(rf"{_MARK}\s?(?:[\s:|—_\-]+(?!是|指|系|级|为|即|的|和|与|或|及)|(?=关于))\S")
 _TRAILING = re.compile(rf"\S(?:\s+|\s?[—_|\-★☆]+\s?){_MARK}$")
-_SEGMENT = re.compile(rf"{_MARK}(?:关于.*|(?<={_STAR}).*)?")
+_SEGMENT = re.compile(rf"\d{{0,8}}{_MARK}(?:附件\d{{0,3}}|\d{{1,3}}|关于.*|(?<={_STAR}).*)?")
 
 # 国家 秘密 and the like, broken by a line or by spacing, are still one word.
 _COMPOUND = re.compile(
@@ -69,9 +84,7 @@ _COMPOUND = re.compile(
 _QUOTED = re.compile(r"^[\s>|]+")
 _SPACED = re.compile(r"(?<![\u4e00-\u9fff])([绝机秘])\s{1,8}密(?![\u4e00-\u9fff])")
 _LETTERSPACED = re.compile(r"(?:\S\s){3,}\S?")
-_REPLY = re.compile(
-    r"^(?:\s*(?:re|fw|fwd|回复|答复|转发|转寄|回覆)(?:\[\d+\])?\s*:)+\s*", re.IGNORECASE
-)
+_REPLY = re.compile(rf"^(?:{REPLY_PREFIX})++\s*")
 _URGENT = re.compile(rf"{_OPEN}?(?:特提|特急|加急|急件|平急|平件){_CLOSE}?[\s:,、/]*")
 _ENUMERATION = re.compile(r"[绝机秘]密级?\s?(?:[、,/]|和|或|及|与)\s?[绝机秘]密")
 
@@ -145,7 +158,9 @@ def _in_label(text: str) -> Iterator[Level]:
 def _in_text(text: str) -> Iterator[Level]:
     head = _HEAD_LINES
     before = ""  # the line directly above; empty after an empty line
-    for line in text.splitlines():
+    lines = text.splitlines()
+    yield from _vertical(lines)
+    for line in lines:
         if not line.strip():
             before = ""
             continue
@@ -157,7 +172,20 @@ def _in_text(text: str) -> Iterator[Level]:
         before = line[-40:]
 
 
+def _vertical(lines: list[str]) -> Iterator[Level]:
+    """A mark at the very start that is written downwards, a letter on each line."""
+    letters: list[str] = []
+    for line in filter(None, (_normal(line[:40]).strip() for line in lines[:_VERTICAL_LINES])):
+        if len(line) > (1 if len(letters) < 2 else 3):
+            break
+        letters.append(line)
+    if len(letters) > 1 and (found := _ALONE.fullmatch("".join(letters))):
+        yield _LEVELS[found["level"]]
+
+
 def _in_line(line: str, before: str, in_head: bool) -> Iterator[Level]:
+    if _PERIOD_ROW.fullmatch(line.strip()):
+        return  # of a table that explains the levels
     line = _close_up(_QUOTED.sub("", line)).strip()
     # Two spaces or a TAB divide cells and paragraphs that were run together.
     pieces = [piece.strip() for piece in re.split(r"\s{2,}|\t", line)]
@@ -181,7 +209,9 @@ def _in_line(line: str, before: str, in_head: bool) -> Iterator[Level]:
 
 def _anywhere(line: str) -> Iterator[Level]:
     """Forms that are a mark wherever they stand in a line."""
-    for pattern in (_STAR_TOKEN, _LABEL):
+    if found := _STAR_FIRST.match(line):
+        yield _LEVELS[found["level"]]
+    for pattern in (_STAR_TOKEN, _LABEL, _LABEL_STAR, _LABEL_TIGHT):
         for found in pattern.finditer(line):
             yield _LEVELS[found["level"]]
     if re.search("密\\s{0,4}级|保密", line):
@@ -193,9 +223,10 @@ def _at_edges(line: str) -> Iterator[Level]:
     if found := _ALONE.fullmatch(line):
         yield _LEVELS[found["level"]]
     line = _URGENT.sub("", line).strip()
-    if found := _LEADING.match(line):
+    if found := _STAR_FIRST.match(line) or _LEADING.match(line):
         yield _LEVELS[found["level"]]
-    found = _TRAILING.search(line)
+    # From everywhere in the line, a run of dashes would be read once for each of them.
+    found = _TRAILING.search(line, max(0, len(line) - _MARK_LENGTH))
     if found and not _COMPOUND.search(_squeeze(line[: found.start() + 1])):
         yield _LEVELS[found["level"]]
 

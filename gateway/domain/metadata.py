@@ -7,12 +7,15 @@ number in the wrong form is normalised and reported as a warning, never refused.
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from gateway.domain.document import Metadata, Urgency
+from gateway.domain.reply import REPLY_PREFIX
 from gateway.domain.script import fold_in_place, visible
 
 NUMBER_MALFORMED = "number-malformed"
+SUBJECT_LENGTH = 2_000  # letters of a subject that are read and kept as title
 
 # GB/T 9704-2012 knows 特急, 加急 and 平件; telegrams 特提 特急 加急 平急; older offices write 急件.
 _URGENCY_WORDS = {
@@ -33,10 +36,8 @@ _BRACKETED_URGENCY = re.compile(rf"[{_OPEN}]\s*({_WORDS})\s*[!]*\s*[{_CLOSE}]")
 _LEADING_URGENCY = re.compile(
     r"\s*(特提|特急|加急|急件|平急|平件)(?:\s*[::!,、|/—-]\s*|\s+|(?=关于))"
 )
-_TRAILING_URGENCY = re.compile(r"[\s—|-]+(特提|特急|加急|急件|平急|平件)\s*$")
-_REPLY_PREFIX = re.compile(
-    r"\s*(?:(?:re|fw|fwd|aw|wg|sv)(?:\[\d+\])?\s*:|(?:回复|答复|转发|转寄|回覆)\s*:)", re.IGNORECASE
-)
+_TRAILING_URGENCY = re.compile(r"(?<![\s—|-])[\s—|-]++(特提|特急|加急|急件|平急|平件)\s*$")
+_REPLY_PREFIX = re.compile(REPLY_PREFIX)
 
 # 赤政办发〔2010〕56号, with every bracket and fault that is seen in practice.
 _NUMBER = re.compile(
@@ -55,8 +56,11 @@ _EDGES = " ([【{（）)]】}"
 _NOT_AN_ORDER = ("口令", "指令", "法令", "号令", "政令", "禁令", "司令", "时令", "夏令", "冬令")
 # 请提意见, 征求意见: what a mail asks for, not what it is.
 _NOT_AN_OPINION = ("提意见", "求意见", "取意见", "馈意见", "表意见", "有意见", "无意见", "何意见")
+_TAIL_SIGNS = " \t.,;:!?。、…_—-"
+_TAIL_LENGTH = 22  # of a remark in brackets
+_REFERENCE_LENGTH = 64
 _TITLE_TAIL = re.compile(
-    rf"[\s.,;:!?。、…_—-]+$|[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,20}}[{_CLOSE}]\s*$|\.(?:docx?|pdf|wps|ofd)$"
+    rf"[{_OPEN}][^{_OPEN}{_CLOSE}]{{1,20}}[{_CLOSE}]$|\.(?:docx?|pdf|wps|ofd)$"
 )
 
 
@@ -81,7 +85,7 @@ def read_metadata(
     `subject` is decoded; `first_lines` is the beginning of the body (about 30 lines);
     `importance` and `x_priority` are header values, `mt_priority` is -9 to 9 (RFC 6710).
     """
-    subject = " ".join(visible(subject).split())
+    subject = " ".join(visible(subject).split())[:SUBJECT_LENGTH].rstrip()
     spans: list[tuple[int, int]] = []
     urgency, source = _urgency(subject, spans, importance, x_priority, mt_priority)
     found, number_text = _number_in_title(subject, spans), subject
@@ -138,12 +142,12 @@ def _urgency(
 def _end_of_prefixes(folded: str, spans: list[tuple[int, int]]) -> int:
     """Where the title begins after Re:, 转发: and bracketed urgency that was already taken."""
     position = 0
+    taken = deque(sorted(spans))
     while True:
-        taken = [
-            end for start, end in spans if not folded[position:start].strip() and end > position
-        ]
-        if taken:
-            position = min(taken)
+        while taken and taken[0][1] <= position:
+            taken.popleft()
+        if taken and not folded[position : taken[0][0]].strip():
+            position = taken.popleft()[1]
         elif match := _REPLY_PREFIX.match(folded, position):
             spans.append(match.span())
             position = match.end()
@@ -185,7 +189,7 @@ def _number_in_title(subject: str, spans: list[tuple[int, int]]) -> _FoundNumber
         last = not after.strip(" 】])〕}>」.。·-_")
         if first and not re.match(r"\s*(?:文件|文|精神|要求)", after):
             return _widened(folded, found)
-        if last and not _REFERENCE_BEFORE.search(before.rstrip(" ([〔【")):
+        if last and not _REFERENCE_BEFORE.search(before.rstrip(" ([〔【")[-_REFERENCE_LENGTH:]):
             return _widened(folded, found)
     return None
 
@@ -214,10 +218,11 @@ def _number_in_lines(first_lines: str) -> tuple[_FoundNumber | None, str]:
 def _kind(title: str) -> str:
     folded = fold_in_place(title).strip()
     while True:
-        shorter = _TITLE_TAIL.sub("", folded)
-        if shorter == folded or not shorter:
+        folded = folded.rstrip(_TAIL_SIGNS)
+        tail = _TITLE_TAIL.search(folded, max(0, len(folded) - _TAIL_LENGTH))
+        if tail is None:
             break
-        folded = shorter
+        folded = folded[: tail.start()]
     if folded.endswith("令") and not folded.endswith(_NOT_AN_ORDER):
         return "命令"
     if folded.endswith(("信函", *_NOT_AN_OPINION)):
@@ -239,5 +244,9 @@ def _kind_in_lines(first_lines: str) -> str:
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:
-    kept = [sign for index, sign in enumerate(text) if not any(a <= index < b for a, b in spans)]
+    kept, position = [], 0
+    for start, end in sorted(spans):
+        kept.append(text[position : max(start, position)])
+        position = max(end, position)
+    kept.append(text[position:])
     return " ".join("".join(kept).split()).strip(" :-—|,、")

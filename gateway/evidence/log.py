@@ -117,12 +117,15 @@ def inclusion_proof(connection: Connection, record_id: str) -> Proof | None:
     return next(iter(inclusion_proofs(connection, [record_id])), None)
 
 
-def inclusion_proofs(connection: Connection, record_ids: Sequence[str]) -> list[Proof]:
+def inclusion_proofs(
+    connection: Connection, record_ids: Sequence[str], last: Checkpoint | None = None
+) -> list[Proof]:
     """The proofs of records in the newest checkpoint, in the order asked; unsealed are left out.
 
-    Few statements for many records: their paths share most nodes.
+    `last` is that checkpoint, if the caller has it. Few statements for many records: their paths
+    share most nodes.
     """
-    last = newest(connection)
+    last = last or newest(connection)
     if last is None:
         return []
     numbers: dict[str, int] = {}

@@ -29,6 +29,7 @@ from gateway.exchange.tables import deliveries, document_texts, documents, envel
 from gateway.policy.inspection import Inspection
 from gateway.policy.verdict import Verdict
 from gateway.seals import custody
+from gateway.store.postgres import take_turn
 from mailboxes.content import Content
 
 RESEND_DAYS = 7
@@ -173,7 +174,9 @@ def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
         if not addressees:
             return Accepted(document_id, repeated=True)
     else:
-        first = find_resend(connection, case.submission, case.inspection.message_id)
+        submission, message_id = case.submission, case.inspection.message_id
+        take_turn(connection, str(submission.sender), message_id, submission.content.sha256)
+        first = find_resend(connection, submission, message_id)
         if first:
             raise Overtaken(first)
         _insert_document(connection, means, case)

@@ -82,8 +82,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.text:
         found.append(
             or_(
-                documents.c.title.contains(wanted.text, autoescape=True),
-                documents.c.number.contains(wanted.text, autoescape=True),
+                documents.c.title.icontains(wanted.text, autoescape=True),
+                documents.c.number.icontains(wanted.text, autoescape=True),
             )
         )
     return found

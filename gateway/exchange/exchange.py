@@ -25,7 +25,14 @@ from gateway.domain.ids import new_id
 from gateway.domain.submission import Accepted, Submission
 from gateway.errors import CommitUnknown, Deferred, Refused
 from gateway.exchange import prefix, views
-from gateway.exchange.accept import Case, Overtaken, accept, find_duplicate, find_resend, find_whole_resend
+from gateway.exchange.accept import (
+    Case,
+    Overtaken,
+    accept,
+    find_duplicate,
+    find_resend,
+    find_whole_resend,
+)
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import expand
 from gateway.exchange.refuse import find_refusal, refuse
@@ -140,10 +147,12 @@ class Exchange:
         reach("before-reply")
         self._committed()
         log.info(
-            "accepted" if not accepted.repeated else "accepted again",
+            "accepted",
             document=accepted.document_id,
+            repeated=accepted.repeated,
             account=account.login,
             unit=unit.code,
+            peer=submission.client.address,
             size=submission.content.size,
             recipients=len(submission.recipients),
             message_class=verdict.message_class.value,

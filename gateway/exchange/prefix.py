@@ -7,7 +7,6 @@ is never touched, so seals hold. Where a unit wants marks, its Subject is ours t
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -15,6 +14,7 @@ from email.utils import format_datetime
 
 from gateway.domain.document import MessageClass, SealFinding, SealState, Urgency
 from gateway.domain.submission import ClientInfo
+from gateway.exchange.marks import without_marks
 from mailboxes.structure import Part
 from mailboxes.view import View, view_of
 
@@ -48,14 +48,6 @@ _SEAL_MARKS = {
 _FALSE_SEAL = {"zh-CN": "〔章伪〕", "en": "[Seal FALSE]"}
 _DUPLICATE = {"zh-CN": "〔疑重发〕", "en": "[Possible duplicate]"}
 
-_SEAL_SAYINGS = re.compile(
-    "|".join(
-        f"{re.escape(mark)} ?"
-        for tongue in ("zh-CN", "en")
-        for mark in (*_SEAL_MARKS[tongue].values(), _FALSE_SEAL[tongue], _DUPLICATE[tongue])
-    )
-)
-
 # RFC 8601 result words for each finding; the method name is ours.
 _RESULTS = {
     SealState.VALID: "pass",
@@ -88,8 +80,9 @@ def compose(
     """The view of the document for readers of that language, with or without marks."""
     lines = _fields(outcome)
     hidden: tuple[str, ...] = _CUT
-    if marks:
-        lines.append(_unstructured("Subject", mark_subject(outcome, subject, language)))
+    shown = mark_subject(outcome, subject, language) if marks else without_marks(subject)
+    if marks or shown != subject:
+        lines.append(_unstructured("Subject", shown))
         hidden = (*_CUT, "subject")
     prefix = "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
     return view_of(root, size, prefix, lambda field: _is_hidden(field.name, hidden))
@@ -98,10 +91,10 @@ def compose(
 def mark_subject(outcome: Outcome, subject: str, language: str) -> str:
     """The subject with its marks before it: 〔特急〕〔章✓〕. Plain mail bears none.
 
-    Marks that came with it are taken out: a sender must not vouch for its own seal, and the answer
-    to a sealed document is not sealed because it quotes the subject.
+    Marks that came with it are taken out (`marks`): a sender must not vouch for its own seal, and
+    the answer to a sealed document is not sealed because it quotes the subject.
     """
-    subject = _SEAL_SAYINGS.sub("", subject)
+    subject = without_marks(subject)
     if outcome.message_class is MessageClass.MAIL and outcome.seal.state is SealState.MISSING:
         return subject
     tongue = language if language in _SEAL_MARKS else "en"

@@ -19,6 +19,7 @@ from gateway.exchange.means import Means
 from gateway.exchange.recipients import fingerprint
 from gateway.exchange.tables import refusals
 from gateway.policy.verdict import Verdict
+from gateway.store.postgres import take_turn
 
 RESEND_DAYS = 7
 
@@ -82,6 +83,7 @@ def refuse(
     now: datetime,
 ) -> Refusal:
     """Write refusal, evidence and outbox; an identical one that came first wins."""
+    take_turn(connection, str(submission.sender), message_id, submission.content.sha256)
     earlier = find_refusal(connection, submission, circumstances, now)
     if earlier is not None:
         return earlier

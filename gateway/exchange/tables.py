@@ -126,6 +126,7 @@ outbox = Table(
     Column("payload", Text, nullable=False),  # JSON
     Column("due_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    Column("lessee", Text, nullable=False, server_default=""),  # a start of some process
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
     Column("failing_since", BigInteger),  # its first failure, Unix milliseconds

@@ -47,6 +47,9 @@ _CAUSES = {
 }
 
 
+_NO_HANDLER = object()
+
+
 class Farewell(Exception):
     """The session ends with this reply."""
 
@@ -74,7 +77,9 @@ class Conversation(SMTP):
         self._cut: asyncio.TimerHandle | None = None
         self.leaving: Reply | None = None
         super().__init__(
-            services,
+            # No hooks. Not `services`: aiosmtpd reads every attribute of a handler, and in Python
+            # 3.11.2 (Debian 12) a slotted dataclass raises at its __weakref__ (CPython gh-102069).
+            _NO_HANDLER,
             hostname=services.host,
             ident="Yizhan",
             loop=loop,

@@ -14,8 +14,7 @@ from gateway.config import Limits, Listener
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock
 from gateway.domain.submission import Accepted, Submission
-from gateway.errors import StoreError
-from gateway.errors import Refused
+from gateway.errors import Refused, StoreError
 from gateway.intake.limits import Places
 from gateway.intake.login import Authenticator
 from gateway.intake.tls import TlsHolder

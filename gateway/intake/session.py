@@ -249,14 +249,6 @@ class SubmissionSession(Conversation):
                 cause=error.cause,
             )
             return outcome, reply
-        log.info(
-            "accepted",
-            document=accepted.document_id,
-            account=mail.account.login,
-            peer=self.peer,
-            size=spool.size,
-            repeated=accepted.repeated,
-        )
         return "accepted", replies.accepted(accepted.document_id)
 
     async def _decide(self, mail: Transaction, spool: Spool) -> Accepted:

@@ -32,6 +32,7 @@ ARCHIVES = frozenset(
         "application/ms-tnef",
     }
 )
+_ZIPS = ("application/zip", "application/java-archive", "application/vnd.android.package-archive")
 _PIECE = 65_536
 _BROKEN = (
     zipfile.BadZipFile,
@@ -123,6 +124,16 @@ def names_in_zip(octets: bytes) -> list[str]:
             return [_zip_name(info) for info in archive.infolist()]
     except _BROKEN as error:
         raise Broken(type(error).__name__) from error
+
+
+def listed(octets: bytes, kind: str) -> list[str]:
+    """The names that a zip lists, as many as are ever read; none of other or broken files."""
+    if kind not in _ZIPS:
+        return []
+    try:
+        return names_in_zip(octets)[: Budget().members]
+    except (Broken, MemoryError):
+        return []
 
 
 def zip_members(octets: bytes, wanted: Callable[[str], bool], budget: Budget) -> Iterator[Member]:

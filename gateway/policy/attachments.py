@@ -14,9 +14,13 @@ from typing import Protocol
 
 from gateway.domain.marking import find_markings
 from gateway.policy.extract import Extracted
-from gateway.policy.inspection import Attachment, Marking, PartDigest, Text
+from gateway.policy.fields import faults, repeated
+from gateway.policy.inspection import Attachment, Marking, PartDigest, Reading, Text
 from gateway.policy.markup import html_text
 from gateway.policy.types import found_type
+from gateway.policy.uuencoded import take_out
+from gateway.seals.forms import PROOFS, is_structural, may_be_structural
+from mailboxes.charset import has_codec
 from mailboxes.decode import charset_text, decode_body, decode_text, parameter
 from mailboxes.scan import scan
 from mailboxes.structure import Part
@@ -28,15 +32,6 @@ _DEPTH = 4  # messages within files within messages
 
 ReadAttachment = Callable[[str, str, bytes], Extracted]  # name, declared type, decoded octets
 
-_SIGNATURES = (
-    "application/pgp-signature",
-    "application/pgp-encrypted",
-    "application/pkcs7-signature",
-    "application/x-pkcs7-signature",
-)
-_UU = re.compile(
-    rb"^begin[ \t]+[0-7]{3,4}[ \t]+(\S[^\r\n]*)\r?\n(?:[^\r\n]*\r?\n)*?end[ \t]*\r?$", re.M
-)
 _ARMOUR = re.compile(
     r"^-----BEGIN PGP SIGNED MESSAGE-----\n(?:[\w-]+: .*\n)*\n?|"
     r"^-----BEGIN PGP SIGNATURE-----\n[\s\S]*?(?:^-----END PGP SIGNATURE-----\n?|\Z)",
@@ -54,6 +49,8 @@ class Contents:
     parts_digest: str = ""
     markings: list[Marking] = field(default_factory=list)
     first_lines: str = ""  # of the first body
+    faults: list[str] = field(default_factory=list)  # of the structure of attached messages
+    repeated: list[str] = field(default_factory=list)  # single fields in attached messages
     kept: int = 0
 
     def add_text(self, place: str, text: str) -> None:
@@ -80,7 +77,7 @@ class Contents:
 class _Leaf:
     part: Part
     embedded: bool  # inside an embedded message
-    structural: bool  # a signature or an envelope of encryption: neither body nor file
+    proof: bool  # by place, type and name a signature or a piece of encryption
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +104,14 @@ def read_contents(
     contents = Contents()
     whole = hashlib.sha256()
     body = memoryview(octets)  # a slice of it is no copy
-    for leaf in _leaves(structure, embedded=False, structural=False):
+    for leaf in _leaves(structure, embedded=False, proof=False):
         part = leaf.part
         decoded = decode_body(body[part.body_start : part.body_end], part.encoding)
-        digest = _add_digest(contents, whole, part, decoded)
-        if not leaf.structural:
+        structural = leaf.proof and is_structural(part.media_type, decoded)
+        digest = _add_digest(contents, whole, part, decoded, proof=structural)
+        if structural:
+            contents.mark(part_name(part), "attachment-name")
+        else:
             _read_leaf(contents, leaf, _File(part_name(part), decoded, digest, depth), read)
     contents.parts_digest = whole.hexdigest()
     for part in _entities(structure):
@@ -119,10 +119,10 @@ def read_contents(
     return contents
 
 
-def _add_digest(contents: Contents, whole: Hash, part: Part, decoded: bytes) -> str:
+def _add_digest(contents: Contents, whole: Hash, part: Part, decoded: bytes, *, proof: bool) -> str:
     digest = hashlib.sha256(decoded).hexdigest()
     contents.parts.append(PartDigest(part.number, _sayable(part.media_type), len(decoded), digest))
-    if part.media_type not in _SIGNATURES:
+    if not (proof and part.media_type in PROOFS):
         # A seal differs with every sealing; lines end as the transfer encoding liked.
         is_text = part.media_type.startswith("text/")
         same = decoded.replace(b"\r\n", b"\n").rstrip(b"\n") if is_text else decoded
@@ -135,17 +135,16 @@ def part_name(part: Part) -> str:
     """The decoded file name of a part; empty if it has none."""
     name = parameter(part.disposition_parameters, "filename") or parameter(part.parameters, "name")
     # Programs on Windows send whole paths; a person sees the last step.
-    return re.split(r"[/\\]", name.replace("\0", ""))[-1].strip()[:_NAME_KEPT]
+    return re.split(r"[/\\]", name)[-1].strip()[:_NAME_KEPT]
 
 
-def _leaves(part: Part, *, embedded: bool, structural: bool) -> Iterator[_Leaf]:
+def _leaves(part: Part, *, embedded: bool, proof: bool) -> Iterator[_Leaf]:
     if not part.children:
-        yield _Leaf(part, embedded, structural or part.media_type in _SIGNATURES)
+        yield _Leaf(part, embedded, proof)
         return
     inside = embedded or part.media_type.startswith("message/")
-    sealed = structural or part.media_type == "multipart/encrypted"
     for child in part.children:
-        yield from _leaves(child, embedded=inside, structural=sealed)
+        yield from _leaves(child, embedded=inside, proof=may_be_structural(part, child))
 
 
 def _entities(part: Part) -> Iterator[Part]:
@@ -187,12 +186,16 @@ def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachmen
         _add_file(contents, part, file, found)
         return
     place = part.number if leaf.embedded else "body"
-    for begin in _UU.finditer(decoded):
-        inner = decode_body(begin[0], "x-uuencode")
-        name = charset_text(begin[1].strip(), "")[:_NAME_KEPT]
+    uuencoded, rest = take_out(decoded)
+    for coded in uuencoded:
+        inner = decode_body(coded.octets, "x-uuencode")
+        name = charset_text(coded.name, "")[:_NAME_KEPT]
         uu_file = _File(name, inner, hashlib.sha256(inner).hexdigest(), file.depth)
         _add_file(contents, part, uu_file, read(name, "", inner))
-    text = charset_text(_UU.sub(b"", decoded), parameter(part.parameters, "charset"))
+    charset = parameter(part.parameters, "charset")
+    if not has_codec(rest, charset):
+        _add_file(contents, part, file, Extracted("text/plain", Reading.UNREADABLE))
+    text = charset_text(rest, charset)
     if part.media_type == "text/html":
         text = html_text(text)
     text = _ARMOUR.sub("", text.replace("\r\n", "\n"))
@@ -212,6 +215,8 @@ def _read_message(contents: Contents, part: Part, file: _File, read: ReadAttachm
     """A message attached as a file: its texts and files count as this part's."""
     structure = scan(file.octets)
     inner = read_contents(file.octets, structure, read, depth=file.depth + 1)
+    contents.faults += [*faults(structure), *inner.faults]
+    contents.repeated += [*repeated(structure), *inner.repeated]
     for header in structure.fields:
         if header.name.lower() == "subject":
             inner.mark(decode_text(header.value), "subject")
@@ -240,7 +245,7 @@ def _is_body(part: Part, decoded: bytes) -> bool:
 
 def _sayable(media_type: str) -> str:
     """A type as records and rules may hold it: octets that are no letters are not Unicode."""
-    return media_type.encode("ascii", "replace").decode()
+    return media_type.encode("ascii", "replace").decode().replace("\0", "")
 
 
 def _add_file(contents: Contents, part: Part, file: _File, found: Extracted) -> None:

@@ -4,6 +4,13 @@ Speaks frames over its standard input and output: one letter, eight octets of le
 Values cross as JSON and are rebuilt field by field from the declared types, never by pickle: a
 child that a file has taken over can lie about that file, but not run anything in the daemon.
 
+It is given no environment, no open file but its two pipes, no key; it cannot gain privileges by a
+set-uid program, be traced or read by other processes of its user, write a file larger than
+`_LARGEST_FILE`, or leave a core. Where no program reads old Office files it can start no process
+at all. What remains: it runs as the daemon's user, without a namespace or a filter of system
+calls, so code that a file has brought to run could read what that user can read, and open sockets.
+The unit file narrows that for daemon and children together.
+
     parent  B book?  Q request  D piece ...  E          the message
     child   R ready (once)  then  I inspection  or  O   please open it, I have no key
     parent  J judgement  D piece ...  E                 the opened content
@@ -13,10 +20,12 @@ child that a file has taken over can lie about that file, but not run anything i
 from __future__ import annotations
 
 import base64
+import ctypes
 import gc
 import json
 import os
 import resource
+import shutil
 import signal
 import struct
 import sys
@@ -33,7 +42,7 @@ from gateway.allocator import tame
 from gateway.domain.document import Opening, SealFinding, SealState
 from gateway.policy.archives import Budget
 from gateway.policy.examine import examine
-from gateway.policy.extract import extract, skip_reading
+from gateway.policy.extract import OLD_OFFICE, extract, skip_reading
 from gateway.seals.book import SealBook
 from gateway.seals.judge import Judgement, judge
 from mailboxes.scan import scan
@@ -43,6 +52,9 @@ T = TypeVar("T")
 _HEADER = struct.Struct(">cQ")
 PIECE = 65_536
 OPEN_FILES = 64
+_LARGEST_FILE = 1 << 26  # octets; old Office files are handed to their reader in memory files
+_PROCESSES = 4_096  # of the whole user, so that a fork bomb ends
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
 
 
 class BadFrame(Exception):
@@ -185,12 +197,13 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
 def _answer(request: Request, book: SealBook, incoming: BinaryIO, outgoing: BinaryIO) -> bytes:
     _limit_cpu(request.cpu_seconds)
     octets = _receive(incoming)
+    structure = scan(octets)
     judgement = request.judgement
     if judgement is not None:
         judgement = _with_opened(judgement, incoming)
     else:
         judgement = judge(
-            octets, scan(octets), unit_id=request.unit_id, book=book, at=request.at,
+            octets, structure, unit_id=request.unit_id, book=book, at=request.at,
             clock_skew=request.clock_skew, opener=None,
         )  # fmt: skip
         if judgement.opening is Opening.NOT_CHECKED and request.may_open:
@@ -209,7 +222,7 @@ def _answer(request: Request, book: SealBook, incoming: BinaryIO, outgoing: Bina
             (lambda name, declared, content: extract(name, declared, content, budget))
             if request.read else skip_reading
         ),
-        judgement=judgement,
+        judgement=judgement, structure=structure,
     )  # fmt: skip
     return pack(inspection)
 
@@ -246,6 +259,7 @@ def main() -> None:
     # A core file would put a refused document on the disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    _isolate()
     # The daemon drains after these signals and still needs its children; they end with its pipe.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
@@ -255,6 +269,24 @@ def main() -> None:
     tame()
     _warm()
     serve(sys.stdin.buffer, outgoing)
+
+
+def _isolate() -> None:
+    """Give up what reading a file never needs. Raises OSError where the kernel refuses."""
+    os.closerange(3, 1 << 20)  # beyond the limit too, which bounds only new ones
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_NO_NEW_PRIVS, 1), (_PR_SET_DUMPABLE, 0)):
+        if libc.prctl(option, value, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+    reads = any(shutil.which(program) for program in OLD_OFFICE.values())
+    _lower(resource.RLIMIT_NPROC, _PROCESSES if reads else 0)
+
+
+def _lower(kind: int, limit: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+    resource.setrlimit(kind, (limit, limit))
 
 
 def _warm() -> None:

@@ -7,12 +7,15 @@ decides in which process a hostile one may crash.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.domain.document import Opening
 from gateway.domain.marking import Level
 from gateway.domain.metadata import read_metadata
 from gateway.policy.attachments import Contents, ReadAttachment, read_contents
+from gateway.policy.fields import faults, is_unclear, repeated, sender_fields, shown_addresses
 from gateway.policy.inspection import Inspection, Marking, Text
 from gateway.seals.book import SealBook
 from gateway.seals.judge import Judgement, judge
@@ -32,6 +35,7 @@ _ADDRESS_FIELDS = frozenset(("from", "to", "cc", "bcc", "sender", "reply-to"))
 _KEPT_FIELDS = frozenset(("comments", "keywords", "thread-topic", "organization"))
 _RECEIPT_STYLES = ("full", "brief", "machine")
 _FIELD_LENGTH = 2_000  # characters of a header field that are searched for markings
+_HEADER_SEARCHED = 256 * 1024  # characters of all header fields that are; real mail has a tenth
 
 
 def examine(
@@ -46,14 +50,15 @@ def examine(
     mt_priority: int | None,
     read_attachment: ReadAttachment,
     judgement: Judgement | None = None,
+    structure: Part | None = None,
 ) -> Inspection:
     """Read a message of that unit, received at that moment.
 
-    `judgement` saves judging the seal a second time. Of an encrypted message that could be opened
+    `judgement` and `structure`, the scan, save making them a second time. Of an encrypted message that could be opened
     attachments and markings are the plaintext's, but `texts`, `metadata` and `parts` come only
     from what was received: the plaintext is never kept. Raises what `read_attachment` raises.
     """
-    structure = scan(octets)
+    structure = structure or scan(octets)
     judged = judgement or judge(
         octets, structure, unit_id=unit_id, book=book, at=at, clock_skew=clock_skew, opener=opener
     )
@@ -61,7 +66,8 @@ def examine(
     contents = read_contents(octets, structure, read_attachment)
     if judged.opening is Opening.OPENED and judged.opened is not None:
         _add_opened(contents, judged.opened, read_attachment)
-    _mark_header(contents, structure, subject)
+    if not _mark_header(contents, structure, subject) and "header-too-long" not in structure.faults:
+        structure = replace(structure, faults=(*structure.faults, "header-too-long"))
     metadata, urgency_source = read_metadata(
         subject,
         contents.first_lines,
@@ -76,7 +82,9 @@ def examine(
         from_=_addresses(structure, "from"),
         to=_addresses(structure, "to"),
         cc=_addresses(structure, "cc"),
-        repeated_headers=_repeated(structure),
+        repeated_headers=tuple(
+            sorted({*_repeated(structure), *repeated(structure), *contents.repeated})
+        ),
         auto_submitted=_text(structure, "auto-submitted").partition(";")[0].strip().lower(),
         received=sum(1 for field in structure.fields if field.name.lower() == "received"),
         passed_here=_passed(structure, office_host),
@@ -90,6 +98,10 @@ def examine(
         opening=judged.opening,
         encrypted_to=judged.encrypted_to,
         metadata=metadata,
+        inner_faults=tuple(dict.fromkeys(contents.faults)),
+        from_shown=shown_addresses(structure, "from"),
+        from_unclear=is_unclear(structure),
+        sender_fields=sender_fields(structure),
         urgency_source=urgency_source,
     )
 
@@ -97,7 +109,9 @@ def examine(
 def _add_opened(contents: Contents, opened: bytes, read_attachment: ReadAttachment) -> None:
     inner = scan(opened)
     found = read_contents(opened, inner, read_attachment)
-    found.mark(decode_text(_first(inner, "subject")), "subject")
+    _mark_header(found, inner, decode_text(_first(inner, "subject")))
+    contents.faults += [*faults(inner), *found.faults]
+    contents.repeated += [*_repeated(inner), *repeated(inner), *found.repeated]
     contents.attachments += found.attachments
     contents.markings += [marking for marking in found.markings if marking not in contents.markings]
 
@@ -125,10 +139,8 @@ def _addresses(structure: Part, name: str) -> tuple[str, ...]:
 
 
 def _repeated(structure: Part) -> tuple[str, ...]:
-    names = [field.name.lower() for field in structure.fields]
-    return tuple(
-        sorted({name for name in names if name in SINGLE_FIELDS and names.count(name) > 1})
-    )
+    times = Counter(field.name.lower() for field in structure.fields)
+    return tuple(sorted(name for name in SINGLE_FIELDS if times[name] > 1))
 
 
 def _passed(structure: Part, office_host: str) -> bool:
@@ -163,10 +175,17 @@ def _header_texts(structure: Part) -> list[Text]:
     ]
 
 
-def _mark_header(contents: Contents, structure: Part, subject: str) -> None:
+def _mark_header(contents: Contents, structure: Part, subject: str) -> bool:
+    """Search all header fields; False if there is more than can be searched."""
     contents.mark(subject, "subject")
+    room = _HEADER_SEARCHED - len(subject)
     for field in structure.fields:
         name = field.name.lower()
+        room -= (
+            len(field.value) if name in _ADDRESS_FIELDS else min(len(field.value), _FIELD_LENGTH)
+        )
+        if room < 0:
+            return False
         if name in _ADDRESS_FIELDS:
             for display, _ in addresses(field.value):
                 contents.mark(display, "header")
@@ -175,3 +194,4 @@ def _mark_header(contents: Contents, structure: Part, subject: str) -> None:
             contents.markings.append(Marking(Level.SECRET.value, "header"))
         elif name != "subject":
             contents.mark(decode_text(field.value[: 4 * _FIELD_LENGTH])[:_FIELD_LENGTH], "header")
+    return True

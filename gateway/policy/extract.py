@@ -13,14 +13,15 @@ import shutil
 import subprocess
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 
 from gateway.policy import archives, types
 from gateway.policy.archives import Bomb, Broken, Budget, Locked, Member
 from gateway.policy.inspection import Reading
 from gateway.policy.markup import OFFICE_TEXT, html_text, ofd_page_text, xml_text
-from mailboxes.charset import charset_text
+from gateway.policy.weight import LIGHT_TEXT
+from mailboxes.charset import charset_text, has_codec, storable
 
 CHARACTERS = 20_000_000  # of one file; more is a bomb
 
@@ -36,7 +37,7 @@ _ODF_PARTS = re.compile(r"(?:content|styles|meta)\.xml|META-INF/manifest\.xml")
 _OFD_PARTS = re.compile(r"(?i)(?:OFD\.xml|.*/(?:Content|Annotation|Annot\w*)[^/]*\.xml)")
 _SILENT = ("image/", "audio/", "video/", "font/")
 _WORST = (Reading.BOMB, Reading.ENCRYPTED, Reading.UNREADABLE, Reading.SCANNED, Reading.READ)
-_OLD_OFFICE = {
+OLD_OFFICE = {
     "application/msword": "catdoc",
     "application/vnd.ms-excel": "xls2csv",
     "application/vnd.ms-powerpoint": "catppt",
@@ -67,20 +68,23 @@ class _Archive:
 
 
 def read_plainly(name: str, declared: str, octets: bytes) -> Extracted:
-    """Read a file that needs no parser: plain text, images. Raises NeedsChild for all others."""
+    """Read a file that needs no parser: short text, images. Raises NeedsChild for all others."""
     kind = types.found_type(octets)
     if kind.startswith(_SILENT) or kind in types.PROGRAMS:
         return Extracted(kind, Reading.NOT_NEEDED)
-    if kind in ("text/plain", "text/html", "") and not name.lower().endswith(".eml"):
+    short = len(octets) <= LIGHT_TEXT
+    if short and kind in ("text/plain", "text/html", "") and not name.lower().endswith(".eml"):
         return extract(name, declared, octets, Budget())
     raise NeedsChild
 
 
 def skip_reading(_name: str, _declared: str, octets: bytes) -> Extracted:
-    """Only the type; for a message that has killed a child."""
+    """Only the type, and names inside an archive; for a message that has killed a child."""
     kind = types.found_type(octets)
     silent = kind.startswith(_SILENT)
-    return Extracted(kind, Reading.NOT_NEEDED if silent else Reading.UNREADABLE)
+    names = tuple(map(storable, archives.listed(octets, kind)))
+    reading = Reading.NOT_NEEDED if silent else Reading.TIMEOUT
+    return Extracted(kind, reading, members=names, member_types=("",) * len(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,19 @@ def extract(name: str, declared: str, octets: bytes, budget: Budget, depth: int 
     try:
         if kind == "application/zip":
             kind = _exact_zip_type(octets, budget)
-        return _reader(kind)(_File(kind, name, declared, octets, budget, depth))
+        return _storable(_reader(kind)(_File(kind, name, declared, octets, budget, depth)))
     except Bomb:
         return Extracted(kind, Reading.BOMB)
     except Locked:
         return Extracted(kind, Reading.ENCRYPTED)
     except Exception:  # noqa: BLE001  parsers of hostile files raise whatever they like
         return Extracted(kind, Reading.UNREADABLE)
+
+
+def _storable(found: Extracted) -> Extracted:
+    return replace(
+        found, text=storable(found.text), members=tuple(storable(name) for name in found.members)
+    )
 
 
 def _reader(kind: str) -> Callable[[_File], Extracted]:
@@ -150,17 +160,20 @@ def _text(file: _File) -> Extracted:
     kind, octets = file.kind, file.octets
     label = re.search(r"charset=\"?([\w.:+-]+)", file.declared, re.IGNORECASE)
     if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = octets.decode("utf-16", "replace")
+        text, label = octets.decode("utf-16", "replace"), None
     else:
         text = charset_text(octets.removeprefix(b"\xef\xbb\xbf"), label[1] if label else "")
     html_like = kind == "text/html" or file.declared.startswith("text/html")
     if kind == "text/xml" or html_like or file.name.lower().endswith((".htm", ".html")):
         text = html_text(text, every_tag=kind == "text/xml")
-    return Extracted(kind, Reading.READ, text)
+    known = label is None or has_codec(octets, label[1])
+    return Extracted(kind, Reading.READ if known else Reading.UNREADABLE, text)
 
 
 def _archive(file: _File) -> Extracted:
     into = _Archive()
+    # Names before contents: what stops the reading of one file must not hide the names behind it.
+    listed = archives.listed(file.octets, file.kind)
     try:
         if file.depth >= file.budget.depth:
             raise Bomb
@@ -170,9 +183,17 @@ def _archive(file: _File) -> Extracted:
         into.readings.add(Reading.BOMB)
     except Broken:
         into.readings.add(Reading.UNREADABLE)
+    unread = _missing(listed, into.names)
+    into.names += unread
+    into.types += [""] * len(unread)
     reading = next((worst for worst in _WORST if worst in into.readings), Reading.READ)
     text = "\n".join(into.texts)
     return Extracted(file.kind, reading, text, tuple(into.names), tuple(into.types))
+
+
+def _missing(listed: list[str], read: list[str]) -> list[str]:
+    known = set(read)
+    return [name for name in listed if name not in known]
 
 
 def _add(into: _Archive, member: Member, file: _File) -> None:
@@ -278,7 +299,7 @@ def _pdf(file: _File) -> Extracted:
 def _old_office(file: _File) -> Extracted:
     """Office 97 and WPS: catdoc where it is installed, else only runs of letters for marks."""
     kind, octets = file.kind, file.octets
-    program = shutil.which(_OLD_OFFICE.get(kind, "catdoc"))
+    program = shutil.which(OLD_OFFICE.get(kind, "catdoc"))
     if program:
         descriptor = os.memfd_create("document")
         try:

@@ -16,7 +16,8 @@ class Reading(StrEnum):
     READ = "read"
     ENCRYPTED = "encrypted"
     SCANNED = "scanned"  # pages, but no text on them
-    UNREADABLE = "unreadable"  # broken, or it killed or outlasted the child
+    UNREADABLE = "unreadable"  # broken, or of a type or charset that nothing here reads
+    TIMEOUT = "timeout"  # it killed or outlasted the child
     BOMB = "bomb"  # expands beyond the limits
 
 
@@ -85,4 +86,8 @@ class Inspection:
     opening: Opening
     encrypted_to: tuple[str, ...]  # key ids or fingerprints, upper-case hex
     metadata: Metadata
+    inner_faults: tuple[str, ...] = ()  # structure faults in encryption and in attached messages
+    from_shown: tuple[str, ...] = ()  # everything in From that looks like an address, folded
+    from_unclear: bool = False  # From holds a group, a route, or words behind the address
+    sender_fields: tuple[tuple[str, str], ...] = ()  # field and address: sender, reply-to, resent-*
     urgency_source: str = ""  # subject, mt-priority, importance, x-priority; empty: default

@@ -29,6 +29,16 @@ _BLOCKS = frozenset((
     "tfoot", "th", "thead", "title", "tr", "ul",
 ))  # fmt: skip
 _TAG_NAME = re.compile(r"/?([^\W\d][\w:.-]*)")
+_COMMENT_END = re.compile("--!?>")
+# Found in the source itself: in a lowered copy of it `İ` is longer.
+_HIDDEN, _RAW = (
+    {name: re.compile(f"</{name}", re.IGNORECASE | re.ASCII) for name in names}
+    for names in (
+        ("script", "style"),
+        ("title", "textarea", "xmp", "iframe", "noembed", "noframes"),  # tags in them are text
+    )
+)
+_TELLING = re.compile(r"[绝絕絶机機秘祕]|&#|SECRET")
 _PAGE_HEADER_PLACE = re.compile(r"&[LCR](?=[^&\n])")
 _LINE_HEIGHT = 2.0  # millimetres by which OFD text objects of one line may differ
 _GAP = 4.0  # millimetres between objects that are two pieces and not one word
@@ -159,27 +169,65 @@ def html_text(source: str, *, every_tag: bool = False) -> str:
 
 def _html_pieces(source: str, every_tag: bool) -> Iterator[str]:
     # The standard library's parser is quadratic on hostile input in some Python versions.
-    position, lowered = 0, source.lower()
+    position = 0
+    endings = _Endings(source)
     while (at := source.find("<", position)) >= 0:
-        # Line ends of the source are spaces to a reader.
-        yield source[position:at].replace("\r", "").replace("\n", " ")
-        closing = "-->" if source.startswith("<!--", at) else ">"
+        yield _as_spaces(source[position:at])
         tag = _TAG_NAME.match(source, at + 1)
+        if source.startswith("<!--", at):
+            # `<!-->` is a whole comment, and `--!>` ends one.
+            position = endings.hidden(_COMMENT_END, at + 2, at + 4)
+            continue
         if not tag and not source.startswith(("<!", "<?", "</"), at):
             yield "<"
             position = at + 1
             continue
-        end = source.find(closing, at)
+        end = source.find(">", at)
         if end < 0:
             # Never closed: a reader's program shows nothing more, but a mark may stand here.
             yield "\n" + source[at + 1 :]
             return
-        position = end + len(closing)
+        position = end + 1
         name = tag[1].lower() if tag else ""
         if name in _BLOCKS or every_tag:
             yield "\n"
-        if name in ("script", "style") and source[at + 1] != "/":
-            position = lowered.find(f"</{name}", position)
-            if position < 0:
-                return
+        begins = source[at + 1] != "/" and source[end - 1] != "/"
+        if begins and name in _HIDDEN:
+            position = endings.hidden(_HIDDEN[name], position, position)
+        elif begins and name in _RAW and (stop := endings.find(_RAW[name], position)):
+            yield _as_spaces(source[position : stop.start()])
+            position = stop.start()
     yield source[position:]
+
+
+class _Endings:
+    """Where raw text ends in HTML; a kind of end that is missing once is not looked for again."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._missing: set[re.Pattern[str]] = set()
+
+    def find(self, end: re.Pattern[str], position: int) -> re.Match[str] | None:
+        """The next end of that kind."""
+        if end in self._missing:
+            return None
+        found = end.search(self._source, position)
+        if found is None:
+            self._missing.add(end)
+        return found
+
+    def hidden(self, end: re.Pattern[str], position: int, content: int) -> int:
+        """Where to read on: behind what is hidden, or at its content.
+
+        Programs differ in where a style or a comment begins (in an attribute, in SVG). So what is
+        never ended, or could spell a level, is read as text.
+        """
+        found = self.find(end, position)
+        if found is None or _TELLING.search(self._source, content, max(content, found.start())):
+            return content
+        return found.end()
+
+
+def _as_spaces(text: str) -> str:
+    """Line ends of the source are spaces to a reader."""
+    return text.replace("\r", "").replace("\n", " ")

@@ -35,8 +35,9 @@ from gateway.policy.child import (
     write_frame,
 )
 from gateway.policy.examine import examine
-from gateway.policy.extract import NeedsChild, read_plainly, skip_reading
+from gateway.policy.extract import NeedsChild, read_plainly
 from gateway.policy.inspection import Inspection
+from gateway.policy.weight import is_light
 from gateway.seals.book import SealBook
 from gateway.seals.judge import Judgement, judge
 from gateway.seals.opener import Opener
@@ -244,7 +245,8 @@ class Inspector:
                 found = await self._run(lambda: _examine_here(job))
             if isinstance(found, Inspection):
                 return found
-            job = replace(job, request=replace(job.request, judgement=found))
+            if found is not None:
+                job = replace(job, request=replace(job.request, judgement=found))
         async with self._large if job.content.size > LARGE else nullcontext():
             try:
                 return await self._in_child(job)
@@ -297,19 +299,24 @@ class Inspector:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def _examine_here(job: _Job) -> Inspection | Judgement:
-    """The inspection, or, if a file must be read in a child, the judgement made so far."""
+def _examine_here(job: _Job) -> Inspection | Judgement | None:
+    """The inspection, or, if a child must make it, the judgement if one was made so far."""
     octets, request = job.content.read(), job.request
+    structure = scan(octets)
+    if not request.read or not is_light(structure):
+        return None
     judgement = judge(
-        octets, scan(octets), unit_id=request.unit_id, book=job.book, at=request.at,
+        octets, structure, unit_id=request.unit_id, book=job.book, at=request.at,
         clock_skew=request.clock_skew, opener=job.opener,
     )  # fmt: skip
+    if judgement.opened is not None and not is_light(scan(judgement.opened)):
+        return judgement
     try:
         return examine(
             octets, unit_id=request.unit_id, book=job.book, at=request.at,
             clock_skew=request.clock_skew, opener=None, office_host=request.office_host,
             mt_priority=request.mt_priority,
-            read_attachment=read_plainly if request.read else skip_reading, judgement=judgement,
+            read_attachment=read_plainly, judgement=judgement, structure=structure,
         )  # fmt: skip
     except NeedsChild:
         return judgement

@@ -33,9 +33,11 @@ class Rates:
     def note(self, account_id: int, now: datetime) -> Sent:
         """Count one offer at that moment and say how many there were."""
         moment = now.timestamp()
-        if moment - self._swept > HOUR:
+        if not 0 <= moment - self._swept <= HOUR:
             self._sweep(moment)
         offers = self._offers.setdefault(account_id, deque(maxlen=self._most))
+        while offers and offers[-1] > moment:
+            offers.pop()  # the clock was set back: what lies ahead would count for too long
         offers.append(moment)
         while offers[0] <= moment - HOUR:
             offers.popleft()

@@ -10,7 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    String,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gateway.domain.clock import milliseconds, moment
 from gateway.domain.event import Event
@@ -19,11 +30,16 @@ from gateway.seals import tables as t
 from gateway.seals.book import Seal, SealBook
 
 _VERSION = select(t.seal_book.c.version)
-_SEAL_OF = select(t.seals.c.id).where(t.seals.c.fingerprint == bindparam("fingerprint"))
-_KNOWN_USE = select(t.seal_uses.c.seal_id).where(
-    t.seal_uses.c.document_id == bindparam("document"), t.seal_uses.c.seal_id == bindparam("seal")
+_KNOWN_USE = exists().where(
+    t.seal_uses.c.document_id == bindparam("document", type_=String),
+    t.seal_uses.c.seal_id == t.seals.c.id,
 )
-_NOTE_USE = insert(t.seal_uses)
+_NOTE_USE = insert(t.seal_uses).from_select(
+    ["document_id", "seal_id", "at"],
+    select(
+        bindparam("document", type_=String), t.seals.c.id, bindparam("moment", type_=BigInteger)
+    ).where(t.seals.c.fingerprint == bindparam("fingerprint"), ~_KNOWN_USE),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +122,7 @@ def log_use(conn: Connection, document_id: str, fingerprint: str, *, now: dateti
 
     The exchange calls this in the transaction that accepts the document.
     """
-    seal_id = conn.scalar(_SEAL_OF, {"fingerprint": fingerprint})
-    if seal_id is None:
-        return
-    if conn.scalar(_KNOWN_USE, {"document": document_id, "seal": seal_id}) is not None:
-        return
-    use = {"document_id": document_id, "seal_id": seal_id, "at": milliseconds(now)}
+    use = {"document": document_id, "fingerprint": fingerprint, "moment": milliseconds(now)}
     conn.execute(_NOTE_USE, use)
 
 

@@ -15,6 +15,7 @@ from gateway.domain.document import Opening, SealFinding, SealState
 from gateway.seals.book import SealBook
 from gateway.seals.certificate import read_certificate
 from gateway.seals.clearsign import read_clearsigned
+from gateway.seals.forms import PGP_SIGNATURE, is_bare_signature, is_encrypted
 from gateway.seals.opener import CannotOpen, Opener
 from gateway.seals.packets import (
     HIDDEN,
@@ -144,8 +145,12 @@ def _judge_signed(
     if len(part.children) < 2:
         return SealFinding(SealState.INVALID, detail="the signature part is missing")
     covered, proof = part.children[0], part.children[1]
+    if proof.media_type != PGP_SIGNATURE:
+        # What is shown to the reader as text or a file cannot be the proof of another part.
+        return SealFinding(SealState.INVALID, detail="the signature part has another type")
+    armour = _decoded(octets, proof)
     try:
-        packets = signatures_in(_decoded(octets, proof))
+        packets = signatures_in(armour)
     except BrokenPackets as error:
         return SealFinding(SealState.INVALID, detail=str(error))
     finding = judge_signatures(packets, octets[covered.header_start : covered.body_end], bench)
@@ -155,7 +160,8 @@ def _judge_signed(
     if name:
         detail = f"the sealed {name} is not the one of the message"
         return replace(finding, state=SealState.INVALID, detail=detail)
-    return _lessen(finding, whole=len(part.children) == 2 and not _epilogue(octets, part))
+    alone = len(part.children) == 2 and not _epilogue(octets, part)
+    return _lessen(finding, whole=alone and is_bare_signature(armour))
 
 
 def _judge_clearsigned(text: bytes, bench: Bench) -> SealFinding | None:
@@ -210,8 +216,8 @@ def _judge_cipher(cipher: _Cipher, root: Part, bench: Bench, opener: Opener | No
 
 def _find_cipher(octets: bytes, root: Part) -> _Cipher | None:
     """The encrypted content if it is the message's body, as PGP/MIME (RFC 3156, 4) or as text."""
-    if root.media_type == "multipart/encrypted" and len(root.children) >= 2:
-        whole = len(root.children) == 2 and not _epilogue(octets, root)
+    if is_encrypted(root):
+        whole = not _epilogue(octets, root)
         return _Cipher(dearmor(_content(octets, root.children[1])), b"", whole)
     if root.media_type != "text/plain" or root.children:
         return None
@@ -259,8 +265,9 @@ def _has_pgp_signature(part: Part) -> bool:
 
 
 def _one_type(part: Part) -> bool:
-    """Whether all readers agree on what the part is."""
-    return sum(field.name.lower() == "content-type" for field in part.fields) == 1
+    """Whether all readers agree on what the part is, and where its parts begin."""
+    once = sum(field.name.lower() == "content-type" for field in part.fields) == 1
+    return once and "ambiguous-boundary" not in part.faults
 
 
 def _content(octets: bytes, part: Part) -> bytes | memoryview:

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
+from gateway.store import postgres
 from gateway.store.fault import reach
 
 T = TypeVar("T")
@@ -64,7 +65,9 @@ def make_engine(url: str, *, readers: int = 4, patience: float = 30.0) -> Engine
     the driver must never begin one by itself.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=readers + 1, hide_parameters=True)
+        return create_engine(
+            url, pool_size=readers + 1, hide_parameters=True, connect_args=postgres.CONNECT
+        )
     engine = create_engine(
         url, poolclass=QueuePool, pool_size=readers + 1, max_overflow=4,
         hide_parameters=True,  # else an error's text would carry titles into the log
@@ -103,6 +106,9 @@ class Database:
         """`patience`: seconds to wait for a write of another process."""
         self.engine = make_engine(url, readers=readers, patience=patience)
         self._writer = self.engine.execution_options(yizhan_write=True)
+        self._reader = self.engine  # a transaction of SQLite is one snapshot anyhow
+        if self.engine.dialect.name != "sqlite":
+            self._reader = self.engine.execution_options(isolation_level=postgres.SNAPSHOT)
         self._batch = batch
         self._waiting: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -162,7 +168,7 @@ class Database:
     def read_now(self, work: Work[T]) -> T:
         """`read` for a command: in this thread."""
         try:
-            with self.engine.connect() as connection, connection.begin():
+            with self._reader.connect() as connection, connection.begin():
                 return work(connection)
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise StoreUnavailable("the database cannot be read", cause=str(error)) from error
@@ -237,7 +243,7 @@ class Database:
             # A COMMIT that failed may leave the transaction open, and with it the lock, though
             # SQLAlchemy takes it for closed: the connection must not come back from the pool.
             connection.invalidate()
-            if _code(error) in _NOT_COMMITTED:
+            if _code(error) in _NOT_COMMITTED or postgres.rolled_back(error):
                 raise StoreUnavailable("the database cannot be written", cause=cause) from error
             if not lost:
                 # After a failed fsync the pages may be gone though a later fsync says they are

@@ -44,7 +44,7 @@ def create(database: Database, directory: Path, domain: str, now: datetime) -> s
         )
 
     database.write_now(record)
-    with file.open("x", encoding="ascii") as opened:
+    with open(file, "x", encoding="ascii", opener=_for_us_alone) as opened:
         opened.write(identity + "\n")
         opened.flush()
         os.fsync(opened.fileno())
@@ -54,6 +54,10 @@ def create(database: Database, directory: Path, domain: str, now: datetime) -> s
     finally:
         os.close(folder)
     return identity
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`kill -9` at named points: after a restart each 250 is one document, and nothing is there twice."""
+"""`kill -9` at named points: after a restart each 250 is one document, and none is there twice."""
 
 from __future__ import annotations
 

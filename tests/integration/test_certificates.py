@@ -15,8 +15,6 @@ from tests import certificates, letters
 from tests.certificates import Certificate
 from tests.office import Office
 
-pytestmark = pytest.mark.xdist_group("clients")
-
 Find = Callable[[str], str]
 
 

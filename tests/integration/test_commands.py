@@ -17,8 +17,6 @@ import pytest
 from tests import letters, postbox
 from tests.office import ROOT, Office
 
-pytestmark = pytest.mark.xdist_group("operation")
-
 
 @pytest.fixture(scope="module")
 def office(make_module_office: Callable[..., Office]) -> Iterator[Office]:

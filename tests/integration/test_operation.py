@@ -18,8 +18,6 @@ import pytest
 from tests import letters, postbox
 from tests.office import ROOT, Office, free_ports
 
-pytestmark = pytest.mark.xdist_group("operation")
-
 ANALYZE = shutil.which("systemd-analyze")
 UNIT = ROOT / "systemd" / "yizhan.service"
 NOBODY = pwd.getpwnam("nobody")

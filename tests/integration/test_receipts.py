@@ -16,8 +16,6 @@ from tests.gpg import Gpg
 from tests.office import Office
 from tests.postbox import Letter
 
-pytestmark = pytest.mark.xdist_group("receipts")
-
 TITLE = "关于做好防汛工作的通知"
 
 

@@ -17,8 +17,6 @@ import pytest
 from tests import letters
 from tests.office import Office
 
-pytestmark = pytest.mark.xdist_group("operation")
-
 DRAIN_SECONDS = 3
 READY, ALIVE, STOPPING = "READY=1", "WATCHDOG=1", "STOPPING=1"
 

@@ -10,8 +10,12 @@ from gateway.policy.matter import Check, Matter
 
 
 async def look(matter: Matter) -> Mapping[str, Value]:
-    """Compare envelope and header; a group in To or Cc names its members, and a merged unit's
-    old address names its successor."""
+    """Compare envelope and header; a merged unit's old address names its successor.
+
+    A group in To or Cc names its members only if the message goes to the group: else it would
+    cover up for a copy to some of them that no other reader hears of.
+    """
+    envelope = {address for address, _ in matter.targets}
     addresses: set[Address] = set()
     keys: set[str] = set()
     for written in (*matter.inspection.to, *matter.inspection.cc):
@@ -21,6 +25,8 @@ async def look(matter: Matter) -> Mapping[str, Value]:
             continue
         addresses.add(address)
         target = matter.directory.resolve(address)
+        if target and target.group is not None and address not in envelope:
+            continue
         keys |= {owner.key for owner in target.owners} if target else set()
     blind = [
         str(address)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from gateway.policy.facts import Fact, FactKind, Value
+from gateway.policy.fields import faults
 from gateway.policy.matter import Check, Matter
-from mailboxes.structure import Part
 
 
 async def look(matter: Matter) -> Mapping[str, Value]:
@@ -14,17 +14,10 @@ async def look(matter: Matter) -> Mapping[str, Value]:
     return {
         "repeated-headers": matter.inspection.repeated_headers,
         "message-id": "present" if matter.inspection.message_id else "missing",
-        "structure-faults": tuple(dict.fromkeys(_faults(matter.inspection.structure))),
+        "structure-faults": tuple(
+            dict.fromkeys((*faults(matter.inspection.structure), *matter.inspection.inner_faults))
+        ),
     }
-
-
-def _faults(part: Part) -> Iterator[str]:
-    # An own stack: the scanner bounds the depth, but a check must not rely on that.
-    waiting = [part]
-    while waiting:
-        part = waiting.pop()
-        yield from part.faults
-        waiting += part.children
 
 
 CHECK = Check(
@@ -32,7 +25,7 @@ CHECK = Check(
     "single-valued header fields occur once, the structure is sound",
     (
         Fact("repeated-headers", FactKind.WORDS, "single-valued fields that occur twice, such as "
-             "from, to, subject, date", (), quotable=True),
+             "from, to, subject, date; of inner parts the Content fields", (), quotable=True),
         Fact("message-id", FactKind.WORD, "whether there is a Message-ID", "present",
              ("present", "missing")),
         Fact("structure-faults", FactKind.WORDS, "faults of the MIME structure, such as "

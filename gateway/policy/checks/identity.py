@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.domain.address import Address, InvalidAddress
 from gateway.policy.facts import Fact, FactKind, Value
+from gateway.policy.inspection import Inspection
 from gateway.policy.matter import Check, Matter
 
 
@@ -22,23 +23,45 @@ async def look(matter: Matter) -> Mapping[str, Value]:
         "sender-kind": matter.account.kind.value,
         "sender-roles": tuple(role for role in Role if role in _roles(matter)),
         "envelope-sender": "own" if own is not None and own.id == matter.unit.id else "foreign",
-        "from-header": _compare(matter.inspection.from_, sender),
-    }
+        "from-header": _compare(matter.inspection, sender),
+        "from-shows-another": not _are(matter.inspection.from_shown, sender),
+        "other-senders": tuple(
+            dict.fromkeys(
+                name for name, address in matter.inspection.sender_fields
+                if name != "reply-to" and not _are((address,), sender)
+            )
+        ),
+        "reply-to": _reply_to(matter.inspection, sender),
+    }  # fmt: skip
 
 
 def _roles(matter: Matter) -> frozenset[Role]:
     return matter.account.roles_in(matter.unit.id)
 
 
-def _compare(written: tuple[str, ...], sender: Address) -> str:
+def _compare(inspection: Inspection, sender: Address) -> str:
+    if not inspection.from_:
+        return "missing"
+    if len(inspection.from_) > 1:
+        return "several"
+    if not _are(inspection.from_, sender):
+        return "differs"
+    return "unclear" if inspection.from_unclear else "matches"
+
+
+def _reply_to(inspection: Inspection, sender: Address) -> str:
+    written = [address for name, address in inspection.sender_fields if name == "reply-to"]
     if not written:
         return "missing"
-    if len(written) > 1:
-        return "several"
+    return "matches" if _are(written, sender) else "differs"
+
+
+def _are(written: Iterable[str], sender: Address) -> bool:
+    """Whether all of these are the sender's address."""
     try:
-        return "matches" if Address.parse(written[0]) == sender else "differs"
+        return all(Address.parse(text) == sender for text in written)
     except InvalidAddress:
-        return "differs"
+        return False
 
 
 CHECK = Check(
@@ -60,7 +83,19 @@ CHECK = Check(
         ),
         Fact(
             "from-header", FactKind.WORD, "From against MAIL FROM", "matches",
-            ("matches", "differs", "several", "missing"),
+            ("matches", "differs", "several", "missing", "unclear"),
+        ),
+        Fact(
+            "from-shows-another", FactKind.FLAG,
+            "another address stands in From, as a display name or comment", False,
+        ),
+        Fact(
+            "other-senders", FactKind.WORDS, "fields that name another sender", (),
+            ("sender", "resent-from", "resent-sender"), quotable=True,
+        ),
+        Fact(
+            "reply-to", FactKind.WORD, "Reply-To against MAIL FROM", "missing",
+            ("matches", "differs", "missing"),
         ),
     ),
     look,

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 
 from gateway.domain.document import MessageClass, Urgency
-from gateway.domain.metadata import KINDS, NUMBER_MALFORMED
+from gateway.domain.metadata import KINDS, NUMBER_MALFORMED, SUBJECT_LENGTH
+from gateway.domain.reply import REPLY_PREFIX
 from gateway.domain.script import fold, visible
 from gateway.policy.facts import Fact, FactKind, Value
 from gateway.policy.matter import Check, Matter
 
 _GROUP = re.compile(r"\s*[【\[〔(〖]\s*([^】\]〕)〗]{1,12}?)\s*[】\]〕)〗]")
-_REPLY = re.compile(r"\s*(?:(?:re|fw|fwd|aw|wg|sv)(?:\[\d+\])?|回复|答复|转发|转寄|回覆)\s*:")
+_REPLY = re.compile(REPLY_PREFIX)
 _LABELS = {
     "公文": MessageClass.DOCUMENT, "document": MessageClass.DOCUMENT,
     "通知": MessageClass.NOTICE, "notice": MessageClass.NOTICE,
@@ -42,17 +43,17 @@ async def look(matter: Matter) -> Mapping[str, Value]:
 def read_subject(subject: str) -> tuple[str, bool]:
     """The class that a label such as 【通知】 at the start asks for (else `none`), and whether the
     subject is inherited (Re:, 回复:, 转发:). 转发 without a colon begins an official title."""
-    rest = fold(visible(subject))
-    label, replying = "none", False
+    folded = " ".join(fold(visible(subject)).split())[:SUBJECT_LENGTH]
+    label, replying, position = "none", False, 0
     while True:
-        if match := _REPLY.match(rest):
+        if match := _REPLY.match(folded, position):
             replying = True
-        elif match := _GROUP.match(rest):
+        elif match := _GROUP.match(folded, position):
             if label == "none" and not replying and match[1] in _LABELS:
                 label = _LABELS[match[1]].value
         else:
             return label, replying
-        rest = rest[match.end() :]
+        position = match.end()
 
 
 CHECK = Check(

@@ -91,14 +91,14 @@ async def test_only_old_blobs_that_no_document_knows_are_swept(house: House) -> 
     (folder / "note.txt").write_text("the operator's")
     age(house)
     young = orphan(house)
-    assert await Sweeper(house.database, house.blobs, house.clock).turn() == 2
+    assert await Sweeper(house.database, house.blobs, house.mailboxes, house.clock).turn() == 2
     assert house.kept() == sorted([known, young, "note.txt"])
 
 
 async def test_a_blob_is_never_swept_while_its_transaction_could_still_come(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweeper = Sweeper(house.database, house.blobs, house.clock)
+    sweeper = Sweeper(house.database, house.blobs, house.mailboxes, house.clock)
     name = orphan(house)
     assert await sweeper.turn() == 0
     assert house.kept() == [name]
@@ -107,7 +107,7 @@ async def test_a_blob_is_never_swept_while_its_transaction_could_still_come(
 async def test_the_first_turn_looks_everywhere_and_later_ones_at_the_newest_days(
     house: House,
 ) -> None:
-    sweeper = Sweeper(house.database, house.blobs, house.clock)
+    sweeper = Sweeper(house.database, house.blobs, house.mailboxes, house.clock)
     for _ in range(5):
         orphan(house)
         house.later(days=1)
@@ -127,14 +127,14 @@ async def test_many_blobs_are_asked_for_in_portions(house: House) -> None:
         name = new_id(milliseconds(house.clock.now()), number.to_bytes(10, "big"))
         (folder / name).touch()
     age(house)
-    assert await Sweeper(house.database, house.blobs, house.clock).turn() == 1200
+    assert await Sweeper(house.database, house.blobs, house.mailboxes, house.clock).turn() == 1200
     assert house.kept() == [known]
 
 
 async def test_a_sweeper_that_fails_tries_again_at_its_next_hour(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sweeper = Sweeper(house.database, house.blobs, house.clock)
+    sweeper = Sweeper(house.database, house.blobs, house.mailboxes, house.clock)
     turns: list[Any] = []
     done = asyncio.Event()
 

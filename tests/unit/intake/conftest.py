@@ -28,13 +28,13 @@ from cryptography.x509.oid import NameOID
 from gateway.config import Limits, Listener, Submission, Tls
 from gateway.directory.edit import add_account, add_group, add_unit
 from gateway.directory.live import LiveDirectory
-from gateway.errors import Refused
 from gateway.directory.logins import Authenticator
 from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.passwords import hash_password
 from gateway.domain.clock import SystemClock
 from gateway.domain.submission import Accepted
 from gateway.domain.submission import Submission as Offered
+from gateway.errors import Refused
 from gateway.intake.door import SubmissionDoor
 from gateway.intake.tls import TlsHolder
 from gateway.store.database import Database

@@ -23,8 +23,8 @@ import structlog
 import uvloop
 from sqlalchemy import Connection
 
-from gateway import __version__, allocator, journal, notify, resources
-from gateway.composition import compose_ladder, compose_means, load_key
+from gateway import __version__, allocator, journal, notify
+from gateway.composition import compose_ladder, compose_means, load_key, load_templates
 from gateway.config import Config
 from gateway.console.console import Console
 from gateway.console.health import Health
@@ -40,7 +40,7 @@ from gateway.delivery.sweeper import Sweeper
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import Authenticator
 from gateway.domain.clock import SystemClock
-from gateway.errors import YizhanError
+from gateway.errors import TaskEnded, YizhanError
 from gateway.evidence.log import Log
 from gateway.exchange.exchange import Exchange, Judges
 from gateway.exchange.mailroom import open_mailboxes
@@ -63,7 +63,6 @@ from gateway.seals.signer import load_office_opener, load_office_signer
 from gateway.store import identity, migrate
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
-from gateway.templating import Templates
 
 log = structlog.stdlib.get_logger("yizhan.daemon")
 
@@ -82,7 +81,7 @@ class PostOffice:
         identity.verify(database, state.directory)  # before anything in it is changed
         migrate.upgrade(database.engine)
 
-        self.templates = templates = Templates(resources.folder("templates"))
+        self.templates = templates = load_templates()
         self.tls = TlsHolder(config.tls, config.submission.client_ca)
         self.blobs = FileBlobs(state.blobs)
         mailboxes = open_mailboxes(self.blobs)
@@ -148,7 +147,7 @@ class PostOffice:
             config.reminders,
             observe=lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
         )
-        self.sweeper = Sweeper(database, self.blobs, clock)
+        self.sweeper = Sweeper(database, self.blobs, mailboxes, clock)
 
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
         self.authenticator = Authenticator(directory, config.submission, clock, self.hashing)
@@ -173,6 +172,8 @@ class PostOffice:
         self.health = Health()
         self.console = Console(config.console, self.health, self.metrics, name=config.office.name)
         self._tasks: list[asyncio.Task[None]] = []
+        self.stopping = asyncio.Event()  # set from outside, or when nothing can go on
+        self.broken = ""  # why it cannot go on; empty while it can
 
     def wake(self) -> None:
         """There are new records and new reminders."""
@@ -188,12 +189,19 @@ class PostOffice:
         await self.inspector.start()
         await self.reminders.start()
         self._watch()
-        for work in (self.sealer, self.outbox, self.reminders, self.sweeper):
-            self._spawn(work.run())
+        for name, work in (
+            ("sealer", self.sealer),
+            ("outbox", self.outbox),
+            ("reminders", self.reminders),
+            ("sweeper", self.sweeper),
+        ):
+            self._spawn(name, work.run())
         await self.console.start()
         for door in self.doors:
             await door.start()
-        self._spawn(_feed_watchdog())
+        interval = notify.watchdog_interval()
+        if interval:
+            self._spawn("watchdog", _feed_watchdog(interval))
 
     async def stop(self) -> None:
         """Close the doors (421 to idle clients), finish what runs, and end."""
@@ -236,6 +244,8 @@ class PostOffice:
         self.health.add("blobs", self._blobs_health)
         self.health.add("reminders", self.reminders.health)
         self.health.add("outbox", self.outbox.health)
+        self.health.add("sealer", self.sealer.health)
+        self.health.add("tasks", self._tasks_health)
         for name, read in (
             ("yizhan_database_commits_total", lambda: self.database.commits),
             ("yizhan_database_units_total", lambda: self.database.units),
@@ -263,8 +273,22 @@ class PostOffice:
     async def _blobs_health(self) -> str:
         return "no mail is taken: a disk write failed" if self.blobs.failed else ""
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(work))
+    async def _tasks_health(self) -> str:
+        return self.broken
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._notice_end)
+        self._tasks.append(task)
+
+    def _notice_end(self, task: asyncio.Task[None]) -> None:
+        """All tasks run until they are cancelled: without one mail would silently lie about."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        self.broken = f"the {task.get_name()} has ended; the post office stops"
+        log.error("a task has ended", task=task.get_name(), exc_info=error)
+        self.stopping.set()
 
 
 def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> None:
@@ -279,25 +303,23 @@ def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> N
     )
 
 
-async def _feed_watchdog() -> None:
-    interval = notify.watchdog_interval()
-    while interval:
+async def _feed_watchdog(interval: float) -> None:
+    while True:
         notify.alive()
         await asyncio.sleep(interval)
 
 
 async def serve(config: Config, path: Path) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT. Raises TaskEnded, and what PostOffice raises."""
     with identity.held(config.state.directory):
         await _serve(config, path)
 
 
 async def _serve(config: Config, path: Path) -> None:
     office = PostOffice(config, path)
-    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, office.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, office.reload)
     try:
         await office.start()
@@ -309,11 +331,13 @@ async def _serve(config: Config, path: Path) -> None:
     sys.stdout.flush()
     notify.ready()
     log.info("ready", doors=[door.port for door in office.doors], console=office.console.port)
-    await stopping.wait()
+    await office.stopping.wait()
     log.info("stopping")
     notify.stopping()
     await office.stop()
     log.info("stopped")
+    if office.broken:
+        raise TaskEnded(office.broken)
 
 
 def run(config: Config, path: Path) -> None:

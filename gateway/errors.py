@@ -113,6 +113,10 @@ class StoreUnusable(StoreError):
     exit_status = 78
 
 
+class TaskEnded(YizhanError):
+    """A part of the daemon that must always run has ended; only a new start helps."""
+
+
 _NO_ROOM = Reply(
     452,
     "4.3.1",

@@ -107,6 +107,7 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
     file.write_text(render(plan), encoding="utf-8")
     settings = configuration.load(file)
     say("making the database ...")
+    _write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode
     database = Database(settings.state.database_url, readers=1)
     try:
         migrate.upgrade(database.engine)

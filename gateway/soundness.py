@@ -7,10 +7,10 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-from gateway import resources
-from gateway.composition import load_key
+from gateway.composition import load_key, load_templates
 from gateway.config import Config, with_file
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
@@ -23,14 +23,13 @@ from gateway.reminders.notifiers import make_notifier
 from gateway.seals.signer import load_office_signer
 from gateway.store import identity
 from gateway.store.database import Database
-from gateway.templating import Templates
 
 
 def find_faults(config: Config, path: Path) -> list[str]:
     """One sentence for each fault; empty if the daemon could start now."""
     probes: list[Callable[[], object]] = [
         lambda: TlsHolder(config.tls, config.submission.client_ca),
-        lambda: Templates(resources.folder("templates")),
+        load_templates,
         lambda: Policy.load(config.policy.directory),
         lambda: verify_settings(config.policy),
         lambda: choices.load(config.policy.directory),
@@ -116,16 +115,16 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
     ]
     wanted.append(("console.port", config.console.address, config.console.port))
     faults = []
-    for key, address, port in wanted:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            with socket.create_server((address, port), family=family):
-                pass
-        except PermissionError:
-            continue  # a port below 1024: systemd gives the daemon the right, a command has none
-        except OSError as error:
-            faults.append(
-                f"{path}: {key}: cannot listen on {address} port {port}: "
-                f"{os.strerror(error.errno or 0)} (if the post office is running, that is why)"
-            )
+    with ExitStack() as taken:  # all at once, or two doors on one port would go unnoticed
+        for key, address, port in wanted:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                taken.enter_context(socket.create_server((address, port), family=family))
+            except PermissionError:
+                continue  # below 1024: systemd gives the daemon the right, a command has none
+            except OSError as error:
+                faults.append(
+                    f"{path}: {key}: cannot listen on {address} port {port}: "
+                    f"{os.strerror(error.errno or 0)} (if the post office is running, that is why)"
+                )
     return faults

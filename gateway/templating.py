@@ -1,34 +1,50 @@
 """What people read, from `templates/<language>/`: loaded and checked at the start, reloadable.
 
-A name that a template uses and nobody gave is an error, never an empty place. Templates named
+A name that a template uses and nobody gave is an error, never an empty place; samples show that
+before any mail does. Templates named
 `*.html.j2` escape what they are given; the others are plain text. The filter `header` lets nothing
 through that could begin another header field.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import (
+    BaseLoader,
     Environment,
     FileSystemLoader,
     StrictUndefined,
     TemplateError,
+    TemplateNotFound,
     TemplateSyntaxError,
     select_autoescape,
 )
+from jinja2.meta import find_undeclared_variables
 
 from gateway.errors import ConfigurationError
 
 FALLBACK = "en"
+_NOTHING = BaseLoader()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Facts such as a template will be given, made by whoever gives them."""
+
+    template: str  # file name
+    values: Mapping[str, object]
 
 
 class Templates:
     """The templates of one folder, by language (the names of its sub-folders)."""
 
-    def __init__(self, folder: Path) -> None:
-        """Load and compile all. Raises ConfigurationError, see `check`."""
+    def __init__(self, folder: Path, samples: Sequence[Sample] = ()) -> None:
+        """Load, compile and try all. Raises ConfigurationError, see `check`."""
         self._folder = folder
+        self._samples = samples
         self._environments: dict[str, Environment] = {}
         self.reload()
 
@@ -56,16 +72,18 @@ class Templates:
             for path in sorted(self._folder.iterdir())
             if path.is_dir()
         }
-        check(found, self._folder)
+        check(found, self._folder, self._samples)
         self._environments = found
 
     def check(self) -> None:
         """Check what is loaded. Raises ConfigurationError."""
-        check(self._environments, self._folder)
+        check(self._environments, self._folder, self._samples)
 
 
-def check(environments: dict[str, Environment], folder: Path) -> None:
-    """See that every language has every template and that each compiles.
+def check(
+    environments: dict[str, Environment], folder: Path, samples: Sequence[Sample] = ()
+) -> None:
+    """See that every language has every template, that each compiles and works on the samples.
 
     Raises ConfigurationError with one sentence a fault, each naming the file and, where the syntax
     is wrong, the line.
@@ -89,8 +107,31 @@ def check(environments: dict[str, Environment], folder: Path) -> None:
                 faults.append(f"{path}: {error.message}")
             except UnicodeDecodeError:
                 faults.append(f"{path}: is not UTF-8")
+    if not faults:
+        faults = [
+            f"{folder / language / sample.template}: {fault}"
+            for language, environment in environments.items()
+            for sample in samples
+            if (fault := _try(environment, sample))
+        ]
     if faults:
+        faults = list(dict.fromkeys(faults))
         raise ConfigurationError("\n".join(faults))
+
+
+def _try(environment: Environment, sample: Sample) -> str:
+    """Why the template does not work on the sample; empty if it does."""
+    try:
+        source = (environment.loader or _NOTHING).get_source(environment, sample.template)[0]
+        unknown = find_undeclared_variables(environment.parse(source)) - set(sample.values)
+        if unknown - set(environment.globals):  # also where the sample does not lead
+            return f"{min(unknown - set(environment.globals))!r} is undefined"
+        environment.get_template(sample.template).render(sample.values)
+    except TemplateNotFound:
+        return "this template is missing"
+    except Exception as error:  # noqa: BLE001  # a template can do anything: divide by zero
+        return f"{error}"
+    return ""
 
 
 def header_safe(value: object) -> str:

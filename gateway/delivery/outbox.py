@@ -49,9 +49,7 @@ _DUE = (
 _LEASE = (
     update(outbox)
     .where(outbox.c.id.in_(bindparam("some", expanding=True)))
-    .values(
-        lease_until=bindparam("until"), lessee=bindparam("us"), attempts=outbox.c.attempts + 1
-    )
+    .values(lease_until=bindparam("until"), lessee=bindparam("us"), attempts=outbox.c.attempts + 1)
 )
 _REMOVE = delete(outbox).where(
     outbox.c.id == bindparam("piece"),

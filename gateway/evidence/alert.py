@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from gateway.domain.event import Reason
 from gateway.evidence.letter import (
     Envelope,
     multipart,
@@ -15,7 +17,9 @@ from gateway.evidence.letter import (
 )
 from gateway.evidence.receipt import CHINA, local_time, zone_name
 from gateway.seals.signer import Signer
-from gateway.templating import Templates
+from gateway.templating import Sample, Templates
+
+SUBJECT, TEXT = "alert_subject.j2", "alert.j2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,19 @@ class AlertFacts:
     zone: tzinfo = CHINA
 
 
-def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Templates) -> bytes:
-    """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
-    values = {
+def samples() -> Iterator[Sample]:
+    """Facts for the templates of the alert."""
+    then = datetime(2026, 3, 9, tzinfo=CHINA)
+    for text, reasons in (("", ()), ("甲", tuple(Reason))):
+        values = _values(
+            AlertFacts("1", "2", "甲", "a.test", "a@a.test", then, then, text, text, text, reasons)
+        )
+        yield Sample(SUBJECT, values)
+        yield Sample(TEXT, values)
+
+
+def _values(facts: AlertFacts) -> dict[str, object]:
+    return {
         "office": one_line(facts.office),
         "refusal_id": facts.refusal_id,
         "unit": one_line(facts.unit),
@@ -48,11 +62,16 @@ def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Te
         "refused_at": local_time(facts.refused_at, facts.zone),
         "zone": zone_name(facts.now, facts.zone),
     }
+
+
+def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Templates) -> bytes:
+    """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
+    values = _values(facts)
     envelope = Envelope(
         from_name=facts.office,
         from_address=f"postmaster@{facts.domain}",
         to=facts.to,
-        subject=one_line(templates.render(language, "alert_subject.j2", **values)),
+        subject=one_line(templates.render(language, SUBJECT, **values)),
         date=facts.now.astimezone(facts.zone),
         message_id=f"<{facts.alert_id}@{facts.domain}>",
         extra=(("X-Yizhan-Document", facts.refusal_id), ("X-Yizhan-Event", "Alert")),
@@ -60,7 +79,7 @@ def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Te
     entity = multipart(
         "mixed",
         f"=_alert_{facts.alert_id}",
-        [text_part(templates.render(language, "alert.j2", **values))],
+        [text_part(templates.render(language, TEXT, **values))],
         parameters=[("protected-headers", "v1")],
         fields=protected(envelope),
     )

@@ -6,12 +6,13 @@ say nothing that no record says. Its structure is in `docs/evidence.md`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
+from itertools import product
 
-from gateway.domain.event import Reason
+from gateway.domain.event import Event, Reason
 from gateway.evidence.bundle import (
     DIGESTS_NAME,
     PROOF_NAME,
@@ -35,7 +36,9 @@ from gateway.evidence.reading import Reading, read_record
 from gateway.evidence.record import Record, canonical
 from gateway.evidence.status import Outcome, delivery_status
 from gateway.seals.signer import Signer
-from gateway.templating import Templates
+from gateway.templating import Sample, Templates
+
+SUBJECT, TEXT = "receipt_subject.j2", "receipt.j2"
 
 CHINA = timezone(timedelta(hours=8))  # one zone, no summer time since 1991
 
@@ -123,24 +126,12 @@ def render_receipt(
     style = ReceiptStyle(style)
     entries = _entries(facts, read)
     events = list(dict.fromkeys(entry.event for entry in entries))
-    values = {
-        "office": one_line(facts.office),
-        "document_id": facts.document_id,
-        "title": "" if marked else one_line(facts.title),
-        "number": "" if marked else one_line(facts.number),
-        "sender_name": one_line(facts.sender_name),
-        "entries": entries,
-        "events": events,
-        "of": {event: [e for e in entries if e.event == event] for event in events},
-        "warnings": [one_line(warning) for warning in facts.warnings],
-        "sentence": one_line(facts.sentence),
-        "zone": zone_name(facts.now, facts.zone),
-    }
+    values = _values(facts, entries, marked=marked)
     if style is ReceiptStyle.MACHINE:
         subject, text = f"{events[0]} {facts.document_id}", f"{facts.document_id}\n"
     else:
-        subject = one_line(templates.render(language, "receipt_subject.j2", **values))
-        text = templates.render(language, "receipt.j2", **values)
+        subject = one_line(templates.render(language, SUBJECT, **values))
+        text = templates.render(language, TEXT, **values)
     envelope = Envelope(
         from_name=facts.office,
         from_address=f"postmaster@{facts.domain}",
@@ -188,6 +179,40 @@ def render_receipt(
         fields=protected(envelope),
     )
     return signed_letter(envelope, entity, signer)
+
+
+def samples() -> Iterator[Sample]:
+    """Facts for the templates of the receipt: each event alone, all together, much and little."""
+    then = datetime(2026, 3, 9, tzinfo=CHINA)
+    every = tuple(event.value for event in Event)
+    reasons = tuple((reason.value, detail) for reason in Reason for detail in ("", "乙"))
+    for text, events in product(("", "甲"), (*((event,) for event in every), every)):
+        facts = ReceiptFacts(
+            "1", "2", "甲", "a.test", "mail.a.test", "a@a.test", then, title=text, number=text,
+            sender_name=text, sentence=text, warnings=(text,) if text else (),
+        )  # fmt: skip
+        why = reasons if text else ()
+        entries = [Entry(event, "0:00", "甲", "甲", text, text, why, text) for event in events]
+        values = _values(facts, entries, marked=False)
+        yield Sample(SUBJECT, values)
+        yield Sample(TEXT, values)
+
+
+def _values(facts: ReceiptFacts, entries: list[Entry], *, marked: bool) -> dict[str, object]:
+    events = list(dict.fromkeys(entry.event for entry in entries))
+    return {
+        "office": one_line(facts.office),
+        "document_id": facts.document_id,
+        "title": "" if marked else one_line(facts.title),
+        "number": "" if marked else one_line(facts.number),
+        "sender_name": one_line(facts.sender_name),
+        "entries": entries,
+        "events": events,
+        "of": {event: [e for e in entries if e.event == event] for event in events},
+        "warnings": [one_line(warning) for warning in facts.warnings],
+        "sentence": one_line(facts.sentence),
+        "zone": zone_name(facts.now, facts.zone),
+    }
 
 
 def local_time(moment: datetime, zone: tzinfo) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from gateway.domain.document import DeliveryState
 from gateway.evidence.letter import (
@@ -16,7 +17,9 @@ from gateway.evidence.letter import (
 )
 from gateway.evidence.receipt import CHINA, local_time, zone_name
 from gateway.seals.signer import Signer
-from gateway.templating import Templates
+from gateway.templating import Sample, Templates
+
+SUBJECT, TEXT = "summary_subject.j2", "summary.j2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,49 @@ def render_summary(
     facts: SummaryFacts, language: str, signer: Signer, templates: Templates
 ) -> bytes:
     """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
+    values = _values(facts)
+    envelope = Envelope(
+        from_name=facts.office,
+        from_address=f"postmaster@{facts.domain}",
+        to=facts.to,
+        subject=one_line(templates.render(language, SUBJECT, **values)),
+        date=facts.now.astimezone(facts.zone),
+        message_id=f"<{facts.summary_id}@{facts.domain}>",
+        about=facts.message_id,
+        extra=(("X-Yizhan-Document", facts.document_id), ("X-Yizhan-Event", "Summary")),
+    )
+    entity = multipart(
+        "mixed",
+        f"=_summary_{facts.summary_id}",
+        [text_part(templates.render(language, TEXT, **values))],
+        parameters=[("protected-headers", "v1")],
+        fields=protected(envelope),
+    )
+    return signed_letter(envelope, entity, signer)
+
+
+def samples() -> Iterator[Sample]:
+    """Facts for the templates of the summary: nobody, somebody and everybody has signed."""
+    then = datetime(2026, 3, 9, tzinfo=CHINA)
+    rows = tuple(
+        Row("甲", state, text, then, text) for state in DeliveryState for text in ("", "乙")
+    )
+    for text, deadline, some in (
+        ("", None, ()),
+        ("甲", then, rows),
+        ("", then, tuple(row for row in rows if row.state is DeliveryState.SIGNED)),
+    ):
+        values = _values(
+            SummaryFacts(
+                "1", "2", "甲", "a.test", "a@a.test", then + timedelta(1), then, deadline, some,
+                title=text, number=text,
+            )
+        )  # fmt: skip
+        yield Sample(SUBJECT, values)
+        yield Sample(TEXT, values)
+
+
+def _values(facts: SummaryFacts) -> dict[str, object]:
     lines: dict[DeliveryState, list[_Line]] = {state: [] for state in DeliveryState}
     for row in facts.rows:
         lines[row.state].append(
@@ -73,7 +119,7 @@ def render_summary(
         )
     deadline = facts.deadline
     signed = lines[DeliveryState.SIGNED]
-    values = {
+    return {
         "office": one_line(facts.office),
         "document_id": facts.document_id,
         "title": one_line(facts.title),
@@ -89,21 +135,3 @@ def render_summary(
         "missing": lines[DeliveryState.CONSIGNED],
         "failed": lines[DeliveryState.FAILED],
     }
-    envelope = Envelope(
-        from_name=facts.office,
-        from_address=f"postmaster@{facts.domain}",
-        to=facts.to,
-        subject=one_line(templates.render(language, "summary_subject.j2", **values)),
-        date=facts.now.astimezone(facts.zone),
-        message_id=f"<{facts.summary_id}@{facts.domain}>",
-        about=facts.message_id,
-        extra=(("X-Yizhan-Document", facts.document_id), ("X-Yizhan-Event", "Summary")),
-    )
-    entity = multipart(
-        "mixed",
-        f"=_summary_{facts.summary_id}",
-        [text_part(templates.render(language, "summary.j2", **values))],
-        parameters=[("protected-headers", "v1")],
-        fields=protected(envelope),
-    )
-    return signed_letter(envelope, entity, signer)

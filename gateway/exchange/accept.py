@@ -283,7 +283,9 @@ def _deadline(means: Means, case: Case) -> int | None:
 
 def _insert_envelope(connection: Connection, document_id: str, case: Case) -> list[str]:
     """Write the envelope recipients that the document did not have; returns them."""
-    known = set(connection.execute(_ENVELOPE_OF, {"document": document_id}).scalars())
+    known: set[str] = set()
+    if case.resend:
+        known.update(connection.execute(_ENVELOPE_OF, {"document": document_id}).scalars())
     rows: dict[str, dict[str, object]] = {}
     for recipient in case.submission.recipients:
         address = str(recipient.address)

@@ -12,21 +12,23 @@ import unicodedata
 from gateway.domain.script import fold, visible
 
 _WORDS = (
-    r"部分|未验|已验|过期|已?过期|已?注销|不明|伪|假|真|有效|无效|已核|ok|valid|true|false|checked|"
+    r"部分|未验|已验|已?过期|已?注销|不明|伪|假|真|有效|无效|已核|ok|valid|true|false|checked|"
     r"verified|good|partly|not|expired|cancelled|unknown|duplicate"
 )
 _SIGNS = r"[^\w<>]"  # brackets are written as < and > here
 # All of it says nothing but what a mark of ours says.
 _MARK = re.compile(
-    rf"<{_SIGNS}*(?:无?章|疑重发|(?:no {_SIGNS}*)?seal|possible)(?:{_SIGNS}|{_WORDS})*> ?"
+    rf"<{_SIGNS}*+(?:无?章|疑重发|(?:no {_SIGNS}*+)?seal|possible)(?:{_SIGNS}|{_WORDS})*+> ?"
 )
 # It begins like one: the brackets go, the words stay.
-_LIKE = re.compile(rf"<({_SIGNS}*(?:无?章(?!程|节|法|句|回)|疑重发|(?:no +)?seal(?![a-z])))")
+_LIKE = re.compile(rf"<({_SIGNS}*+(?:无?章(?!程|节|法|句|回)|疑重发|(?:no +)?seal(?![a-z])))")
 _MOST_ROUNDS = 8
+_LONGEST = 4_000  # letters that are looked at; a longer subject is cut, as programs cut it too
 
 
 def without_marks(subject: str) -> str:
     """The subject without anything that a reader could take for a mark of this office."""
+    subject = subject[:_LONGEST]
     for _ in range(_MOST_ROUNDS):
         shorter = _round(subject)
         if shorter == subject:

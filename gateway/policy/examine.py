@@ -54,9 +54,10 @@ def examine(
 ) -> Inspection:
     """Read a message of that unit, received at that moment.
 
-    `judgement` and `structure`, the scan, save making them a second time. Of an encrypted message that could be opened
-    attachments and markings are the plaintext's, but `texts`, `metadata` and `parts` come only
-    from what was received: the plaintext is never kept. Raises what `read_attachment` raises.
+    `judgement` and `structure`, the scan, save making them a second time. Of an encrypted message
+    that could be opened attachments and markings are the plaintext's, but `texts`, `metadata` and
+    `parts` come only from what was received: the plaintext is never kept. Raises what
+    `read_attachment` raises.
     """
     structure = structure or scan(octets)
     judged = judgement or judge(

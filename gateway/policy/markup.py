@@ -32,13 +32,13 @@ _TAG_NAME = re.compile(r"/?([^\W\d][\w:.-]*)")
 _COMMENT_END = re.compile("--!?>")
 # Found in the source itself: in a lowered copy of it `İ` is longer.
 _HIDDEN, _RAW = (
-    {name: re.compile(f"</{name}", re.IGNORECASE | re.ASCII) for name in names}
+    {name: re.compile(f"(?=</{name})", re.IGNORECASE | re.ASCII) for name in names}
     for names in (
         ("script", "style"),
         ("title", "textarea", "xmp", "iframe", "noembed", "noframes"),  # tags in them are text
     )
 )
-_TELLING = re.compile(r"[绝絕絶机機秘祕]|&#|SECRET")
+_LEVEL_LETTER, _TAG = re.compile("[绝絕絶机機秘祕]|&#|SECRET"), re.compile("<")
 _PAGE_HEADER_PLACE = re.compile(r"&[LCR](?=[^&\n])")
 _LINE_HEIGHT = 2.0  # millimetres by which OFD text objects of one line may differ
 _GAP = 4.0  # millimetres between objects that are two pieces and not one word
@@ -176,7 +176,10 @@ def _html_pieces(source: str, every_tag: bool) -> Iterator[str]:
         tag = _TAG_NAME.match(source, at + 1)
         if source.startswith("<!--", at):
             # `<!-->` is a whole comment, and `--!>` ends one.
-            position = endings.hidden(_COMMENT_END, at + 2, at + 4)
+            comment_end = endings.find(_COMMENT_END, at + 2)
+            if comment_end is None:
+                yield "\n"
+            position = comment_end.end() if comment_end else at + 1
             continue
         if not tag and not source.startswith(("<!", "<?", "</"), at):
             yield "<"
@@ -193,7 +196,7 @@ def _html_pieces(source: str, every_tag: bool) -> Iterator[str]:
             yield "\n"
         begins = source[at + 1] != "/" and source[end - 1] != "/"
         if begins and name in _HIDDEN:
-            position = endings.hidden(_HIDDEN[name], position, position)
+            position = endings.behind(_HIDDEN[name], position)
         elif begins and name in _RAW and (stop := endings.find(_RAW[name], position)):
             yield _as_spaces(source[position : stop.start()])
             position = stop.start()
@@ -201,31 +204,32 @@ def _html_pieces(source: str, every_tag: bool) -> Iterator[str]:
 
 
 class _Endings:
-    """Where raw text ends in HTML; a kind of end that is missing once is not looked for again."""
+    """Where raw text ends in HTML; what was found once is not looked for again before it."""
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._missing: set[re.Pattern[str]] = set()
+        self._next: dict[re.Pattern[str], re.Match[str] | None] = {}
 
     def find(self, end: re.Pattern[str], position: int) -> re.Match[str] | None:
-        """The next end of that kind."""
-        if end in self._missing:
-            return None
-        found = end.search(self._source, position)
-        if found is None:
-            self._missing.add(end)
-        return found
+        """The next of that kind."""
+        known = self._next.get(end)
+        if end not in self._next or (known is not None and known.start() < position):
+            known = self._next[end] = end.search(self._source, position)
+        return known
 
-    def hidden(self, end: re.Pattern[str], position: int, content: int) -> int:
-        """Where to read on: behind what is hidden, or at its content.
+    def behind(self, end: re.Pattern[str], content: int) -> int:
+        """Where to read on: behind hidden content, or at it.
 
-        Programs differ in where a style or a comment begins (in an attribute, in SVG). So what is
-        never ended, or could spell a level, is read as text.
+        Programs differ in whether a style begins here (in an attribute, in SVG). So what is never
+        ended, or has tags and could spell a level, is read as text.
         """
-        found = self.find(end, position)
-        if found is None or _TELLING.search(self._source, content, max(content, found.start())):
+        found = self.find(end, content)
+        if found is None:
             return content
-        return found.end()
+        signs = (self.find(_LEVEL_LETTER, content), self.find(_TAG, content))
+        if all(sign and sign.start() < found.start() for sign in signs):
+            return content
+        return found.start()
 
 
 def _as_spaces(text: str) -> str:

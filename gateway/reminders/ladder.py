@@ -7,25 +7,45 @@ accepted, and a signed one has none left. In this version the ladder has one run
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Protocol
 
+import structlog
 from sqlalchemy import Connection
 
 from gateway.config import Office
 from gateway.directory.model import DutyPerson
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import milliseconds
+from gateway.domain.document import MessageClass, Urgency
 from gateway.domain.ids import new_id
 from gateway.exchange.hooks import Delivered
 from gateway.reminders import book
 from gateway.reminders.choices import Choices, choose, has_duty_room
 from gateway.reminders.numbers import InvalidNumber, international
 from gateway.reminders.reminder import Reminder, ReminderState
+from gateway.templating import Sample
 
 TEMPLATE = "reminder.j2"
 FIRST_STEP = 0
+_PLAIN = {
+    "zh-CN": "【{office}】贵单位有公文待签收，请登录收发件箱办理。",
+    "en": "[{office}] Your unit has received a document that must be signed for. "
+    "Please open your mailbox.",
+}
+
+log = structlog.stdlib.get_logger("yizhan.reminders")
+
+
+def samples() -> Iterator[Sample]:
+    """Facts of every kind for the reminder's template."""
+    names = ("office", "title", "number", "sender")
+    for message_class, urgency, text in product(MessageClass, Urgency, ("", "甲")):
+        values = dict.fromkeys(names, text)
+        values |= {"urgency": urgency.value, "message_class": message_class.value}
+        yield Sample(TEMPLATE, values)
 
 
 class Renderer(Protocol):
@@ -71,7 +91,7 @@ class Ladder:
             values = self._values(one, language, choices)
             key = (language, *values.values())
             if key not in texts:
-                texts[key] = self._templates.render(language, TEMPLATE, **values).strip()
+                texts[key] = self._render(language, values)
             duty_room = has_duty_room(people)
             planned.append(
                 Reminder(
@@ -95,6 +115,14 @@ class Ladder:
     def settled(self, connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
         """Cancel what is queued for these deliveries."""
         book.settle(connection, delivery_ids, now)
+
+    def _render(self, language: str, values: Mapping[str, str]) -> str:
+        """The text; a plain one if the template fails, which must not keep mail from coming in."""
+        try:
+            return self._templates.render(language, TEMPLATE, **values).strip()
+        except Exception as error:  # noqa: BLE001  # a template can do anything
+            log.error("the reminder's template failed", language=language, error=str(error))
+            return _PLAIN.get(language, _PLAIN["en"]).format(office=values["office"])
 
     def _language(self, one: Delivered, person: DutyPerson | None, directory: Directory) -> str:
         if person is not None and person.language:

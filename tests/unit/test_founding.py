@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -49,6 +50,12 @@ def test_what_fails_half_way_is_taken_away_and_can_be_tried_again(
     assert files(folder) == []
     path = found(plan(folder), NOW, lambda _sentence: None)
     assert configuration.load(path).office.name == '和平区"政府"电子邮局'
+
+
+def test_nobody_else_can_read_what_an_office_keeps(folder: Path) -> None:
+    found(plan(folder), NOW, lambda _sentence: None)
+    for name in ("yizhan.db", "identity"):
+        assert stat.S_IMODE((folder / "state" / name).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("name", ["etc/tls.key", "state/letters.txt"])

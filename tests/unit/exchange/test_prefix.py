@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.document import MessageClass, SealFinding, SealState, Urgency
 from gateway.domain.submission import ClientInfo
+from gateway.exchange.marks import without_marks
 from gateway.exchange.prefix import Outcome, compose, mark_subject
 from mailboxes.scan import scan
 from mailboxes.view import restructure
@@ -250,6 +251,35 @@ def test_every_finding_has_a_mark_and_no_two_opposite_ones_share_it(
 )
 def test_a_sender_cannot_write_our_marks_into_its_subject(subject: str, expected: str) -> None:
     assert subject_of(subject) == expected
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "〔章〔章✓〕✓〕通知", "〔章\u200b✓〕通知", "〔章✔〕通知", "【章✓】通知", "〔 章 ✓ 〕通知",
+        "[Seal [Seal ✓]✓]通知", "［Ｓｅａｌ ✓］通知", "[SEAL ✔\ufe0f]通知", "(Seal ✓)通知",
+        "〔無章〕通知", "〔〔章✓〕章✓〕通知",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [MessageClass.MAIL, MessageClass.DOCUMENT])
+def test_no_likeness_of_our_marks_survives(forged: str, kind: MessageClass) -> None:
+    """Nested marks left a whole one behind; letters that show nothing hid one."""
+    mark = "" if kind is MessageClass.MAIL else "〔无章〕"
+    assert subject_of(forged, message_class=kind) == f"{mark}通知"
+    raw = f"From: a@b\r\nSubject: {forged}\r\n".encode() + BODY
+    assert str(read(view(raw, subject=forged))["Subject"]) == "通知"  # also where marks are off
+
+
+@pytest.mark.parametrize("harmless", ["关于〔章程〕的通知", "和公章〔2026〕5号", "[Sealing] works"])
+def test_words_that_only_begin_like_a_mark_stay(harmless: str) -> None:
+    assert subject_of(harmless, message_class=MessageClass.MAIL) == harmless
+
+
+@given(st.text("〔〕[]章✓ seal无", max_size=60))
+def test_taking_marks_out_leaves_none(subject: str) -> None:
+    once = without_marks(subject)
+    assert "〔章" not in once
+    assert "[seal" not in once.replace("[seals", "")
 
 
 def test_a_forged_mark_is_taken_out_of_plain_mail_too() -> None:

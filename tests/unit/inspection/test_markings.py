@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -15,8 +16,9 @@ MANUAL = Path(__file__).resolve().parents[3] / "docs" / "markings.md"
 def _rows(heading: str) -> list[list[str]]:
     section = MANUAL.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ") and "`" in line]
-    rows = [[cell.strip(" ") for cell in line.strip("|").split("|")] for line in lines]
-    return [[row[0], row[1].strip("`").replace("⏎", "\n"), *row[2:]] for row in rows]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    cells = [[cell.strip(" ").replace("\\|", "|") for cell in row] for row in rows]
+    return [[row[0], row[1].strip("`").replace("⏎", "\n"), *row[2:]] for row in cells]
 
 
 @pytest.mark.parametrize(("place", "text", "level"), _rows("Refused"))
@@ -62,7 +64,8 @@ def test_a_seed_text_wrapped_at_any_width_still_passes(seeds: list[Path]) -> Non
 @pytest.mark.parametrize(
     "text",
     ["1" * 200_000 + "密", "特急" * 100_000 + "密", "[" * 200_000 + "密", " " * 200_000 + "密",
-     "机 " * 100_000 + "密", "密级 " * 70_000, "机密 " * 70_000, "-" * 200_000 + "机密 x"],
+     "机 " * 100_000 + "密", "密级 " * 70_000, "机密 " * 70_000, "-" * 200_000 + "机密 x",
+     "no." * 30 + "机密 x", "机密 x" + "-" * 2_000 + "x", ("机密" + "a-" * 990 + "\n") * 50],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["body", "subject", "attachment-name"])
 def test_hostile_text_costs_no_more_than_its_length(text: str, place: str) -> None:

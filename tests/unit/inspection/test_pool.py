@@ -123,13 +123,14 @@ async def test_plain_mail_needs_no_child(content: Callable[[bytes], Content]) ->
 
 
 @pytest.mark.parametrize("name", ["kill.zip", "hang.zip"])
-async def test_a_file_that_kills_or_outlasts_the_child_is_unreadable_and_not_tried_again(
+async def test_a_file_that_kills_or_outlasts_the_child_is_named_so_and_not_tried_again(
     content: Callable[[bytes], Content], name: str
 ) -> None:
     octets = message("机密\n正文", (name, files.zipped({"a.txt": "x"})))
     async with inspector(sabotaged=True, extraction_seconds=0.5) as made:
         found = await look(made, content(octets))
-        assert [file.reading for file in found.attachments] == [Reading.UNREADABLE]
+        assert [file.reading for file in found.attachments] == [Reading.TIMEOUT]
+        assert [file.members for file in found.attachments] == [("a.txt",)]
         assert [marking.level for marking in found.markings] == ["secret"]
         assert made.replaced == 1
         again = await look(made, content(octets))
@@ -149,7 +150,7 @@ async def test_a_file_that_eats_memory_is_unreadable_and_the_child_lives(
         assert made.replaced == 0
     async with inspector(sabotaged=True) as made:
         found = await look(made, content(message("x", ("eat.zip", files.zipped({"a": "x"})))))
-        assert found.attachments[0].reading is Reading.UNREADABLE
+        assert found.attachments[0].reading is Reading.TIMEOUT
 
 
 async def test_a_child_that_died_between_two_messages_costs_nothing(

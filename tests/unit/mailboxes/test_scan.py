@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailboxes.decode import decode_body
-from mailboxes.scan import MAX_DEPTH, MAX_PARTS, scan
+from mailboxes.scan import MAX_DEPTH, MAX_HEADER, MAX_PARTS, scan
 from mailboxes.structure import Part
 
 
@@ -316,3 +316,13 @@ def test_the_parts_of_sound_mail_are_those_that_the_standard_library_finds(
         ], name
         compared += 1
     assert compared > 80 or not corpus
+
+
+def test_the_headers_of_all_parts_share_one_limit() -> None:
+    line = b"X-A: " + b"\xb9" * 900 + b"\r\n"
+    part = b"--b\r\n" + line * 400 + b"\r\nx\r\n"
+    root = scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 30 + b"--b--\r\n")
+    kept = sum(field.end - field.start for child in root.children for field in child.fields)
+    assert len(root.children) == 30
+    assert kept <= MAX_HEADER
+    assert [child.faults for child in root.children] == [()] * 2 + [("header-too-long",)] * 28

@@ -96,10 +96,23 @@ def test_a_hidden_recipient_is_shown_as_hidden_and_still_opened(judged, hall, op
     assert result.opened == ENTITY
 
 
-def test_a_part_beside_the_encrypted_one_makes_the_seal_partly(judged, hall, opener):
+def test_encryption_with_another_part_or_another_type_is_not_checked(judged, hall, opener):
+    """A third part of any kind was once taken for a piece of the encryption, and not looked at."""
     footer = b"\r\n--e1\r\nContent-Type: text/plain\r\n\r\nfooter"
-    message = wrap(seal_and_encrypt(hall, ENTITY), more=footer)
-    assert judged(message, opener=opener).finding.state is SealState.PARTLY
+    cipher = seal_and_encrypt(hall, ENTITY)
+    good = wrap(cipher)
+    assert judged(good, opener=opener).opening is Opening.OPENED
+    for message in (
+        wrap(cipher, more=footer),
+        good.replace(b"application/octet-stream", b"application/x-msdownload"),
+        good.replace(
+            b"Content-Type: application/pgp-encrypted\r\n", b"Content-Type: text/plain\r\n"
+        ),
+    ):
+        found = judged(message, opener=opener)
+        assert (found.opening, found.finding.state) == (
+            Opening.NOT_CHECKED, SealState.CANNOT_CHECK,
+        )  # fmt: skip
 
 
 def test_encrypted_text_in_place_is_opened_as_a_text(judged, hall, opener):

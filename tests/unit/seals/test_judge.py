@@ -97,6 +97,24 @@ def test_a_third_part_or_an_epilogue_is_partly_but_a_preamble_is_nothing(judged,
     assert state(wrap(ENTITY, signature, preamble=note)) is SealState.VALID
 
 
+def test_nothing_can_be_shown_from_the_place_of_the_signature(judged, hall):
+    """A text/html part with words before the armour was once the proof of a valid seal."""
+    armour = crlf(hall.client.sign(ENTITY, "water@heping.test"))
+    html = wrap(ENTITY, b"<h1>forged</h1>\r\n" + armour).replace(
+        b"Content-Type: application/pgp-signature; name=signature.asc", b"Content-Type: text/html"
+    )
+    assert judged(html).finding.state is SealState.INVALID
+    for beside in (b"forged\r\n" + armour, armour + b"forged\r\n", armour + armour):
+        assert judged(wrap(ENTITY, beside)).finding.state is SealState.PARTLY
+    assert judged(wrap(ENTITY, b"\r\n" + armour + b"\r\n  \r\n")).finding.state is SealState.VALID
+
+
+@pytest.mark.parametrize("more", [b'; boundary="zz"', b"; boundary*=us-ascii''zz"])
+def test_a_boundary_that_programs_read_differently_is_under_no_whole_seal(judged, hall, more):
+    sealed = wrap(ENTITY, hall.client.sign(ENTITY, "water@heping.test"))
+    assert judged(sealed.replace(b'"b1"', b'"b1"' + more, 1)).finding.state is not SealState.VALID
+
+
 def test_two_content_types_cannot_hide_text_from_the_seal(judged, hall):
     signature = hall.client.sign(ENTITY, "water@heping.test")
     message = wrap(ENTITY, signature).replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import smtplib
 import ssl
 import subprocess
@@ -84,7 +85,7 @@ def test_a_self_signed_certificate_logs_in_once_the_directory_has_it(
     with shown(office, own) as client:
         assert external(client) == 235
         assert client.docmd("MAIL", "FROM:<education@heping.test>")[0] == 250
-    [listed] = office.json("account", "show", "education")["certificates"]
+    [listed] = json.loads(office.here("account", "show", "education", "--json"))["certificates"]
     assert listed["fingerprint"] == own.fingerprint
 
 
@@ -133,4 +134,6 @@ def test_msmtp_and_curl_send_with_a_certificate_and_without_a_password(
         mail = octets + b"%d\r\n" % number
         done = subprocess.run(command, input=mail, capture_output=True, timeout=30, check=False)
         assert done.returncode == 0, (command, done.stderr.decode())
-    assert len(office.json("document", "list", "--unit", "finance")) == len(commands)
+    assert len(json.loads(office.here("document", "list", "--unit", "finance", "--json"))) == len(
+        commands
+    )

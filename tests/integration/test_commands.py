@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -54,11 +55,15 @@ def reply_to_rcpt(office: Office, recipient: str) -> int:
         return client.rcpt(recipient)[0]
 
 
+def told(office: Office, noun: str, *words: str) -> Any:
+    """What a command prints with --json."""
+    return json.loads(office.here(noun, *words, "--json"))
+
+
 def added(office: Office, name: str, *words: str) -> str:
     """The password of a new account of the water bureau."""
-    told = office.here("account", "add", name, "--name", "新人", "--unit", "water:clerk",
-                       *words, "--json")  # fmt: skip
-    return str(json.loads(told)["password"])
+    made = told(office, "account", "add", name, "--name", "新人", "--unit", "water:clerk", *words)
+    return str(made["password"])
 
 
 def test_a_new_account_logs_in_at_once_and_sends(office: Office) -> None:
@@ -75,8 +80,7 @@ def test_a_changed_password_counts_at_once_and_ends_older_sessions(office: Offic
     first = added(office, "changer", "--address", "water")
     with connected(office) as client:
         assert authenticate(client, "changer", first)[0] == 235
-        told = office.here("account", "password", "changer", "--json")
-        second = json.loads(told)["password"]
+        second = told(office, "account", "password", "changer")["password"]
         code, text = client.docmd("MAIL", "FROM:<water@heping.test>")
         assert (code, b"The account was changed" in text) == (421, True)
     assert login(office, "changer", first) == 535
@@ -137,7 +141,7 @@ def test_a_cancelled_seal_is_found_cancelled_with_the_next_document(office: Offi
 
     code, text = send(1)
     assert office.document(text.split()[1])["seal"]["state"] == "valid"
-    [entry] = office.json("seal", "list", "--unit", "education")
+    [entry] = told(office, "seal", "list", "--unit", "education")
     assert entry["uses"] == 1
     office.here("seal", "cancel", entry["fingerprint"], "--reason", "USB stick lost")
     code, text = send(2)
@@ -184,7 +188,7 @@ def test_a_table_in_gb18030_makes_units_and_people_that_work_at_once(office: Off
     document_id = office.accept("office", octets, "forestry")
     found = office.settled(document_id)
     assert [one["name"] for one in found["reminders"]] == ["陈小林"]
-    shown = office.json("unit", "show", "forestry")
+    shown = told(office, "unit", "show", "forestry")
     assert (shown["name"], shown["parent"]) == ("林业局", "office")
 
 
@@ -210,7 +214,7 @@ def test_a_table_with_faults_names_their_lines_and_does_nothing(office: Office) 
 )  # fmt: skip
 def test_json_output_is_json(command: str, office: Office) -> None:
     noun, *words = command.split()
-    found = json.loads(office.here(noun, *words, "--json"))
+    found = told(office, noun, *words)
     assert isinstance(found, list | dict)
     assert found
 

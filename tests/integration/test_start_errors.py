@@ -74,11 +74,6 @@ FAULTS = {
         "Address already in use",
         collide("[[submission.listeners]]"),
     ),
-    "the console's port in use": Fault(
-        r"{}/yizhan.toml: (console.port|submission.listeners): cannot listen on 127.0.0.1 "
-        r"port \d+: Address already in use",
-        collide("[console]"),
-    ),
     "a key that is not there": Fault(
         "{}/tls.key: tls.key: cannot be read: No such file or directory",
         spoil=lambda office: (office.folder / "tls.key").unlink(),

@@ -51,6 +51,7 @@ def test_the_export_of_a_document_is_what_went_over_the_wire(office: Office) -> 
     document_id = office.accept("water", octets, "office")
     target = office.folder / "out.eml"
     office.run("document", "export", document_id, "-o", str(target))
+    assert target.stat().st_mode & 0o077 == 0  # it lies outside the state directory
     assert target.read_bytes() == octets
 
 

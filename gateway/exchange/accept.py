@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, insert, select
 
 from gateway.directory.model import Account, OwnerKind, Unit
 from gateway.directory.snapshot import Directory
@@ -22,6 +22,7 @@ from gateway.domain.event import Event, Reason
 from gateway.domain.submission import Accepted, Submission
 from gateway.evidence.record import Actor, ContentDigest, ContentPart, Statement
 from gateway.exchange import cabinet, outbox
+from gateway.exchange.earlier import ENVELOPE_OF, find_resend
 from gateway.exchange.hooks import Delivered
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import Addressee, fingerprint
@@ -32,56 +33,11 @@ from gateway.seals import custody
 from gateway.store.postgres import take_turn
 from mailboxes.content import Content
 
-RESEND_DAYS = 7
-DUPLICATE_HOURS = 24
-
 # Put together once: to build a statement takes SQLAlchemy three times as long as to run it.
-_RESEND = (
-    select(documents.c.id)
-    .where(
-        documents.c.mail_from == bindparam("sender"),
-        documents.c.message_id == bindparam("message_id"),
-        documents.c.digest == bindparam("digest"),
-        documents.c.received_at > bindparam("since"),
-    )
-    .order_by(documents.c.id)
-    .limit(1)
-)
-_SAME_OCTETS = (
-    select(documents.c.id)
-    .where(
-        documents.c.mail_from == bindparam("sender"),
-        documents.c.digest == bindparam("digest"),
-        documents.c.received_at > bindparam("since"),
-    )
-    .order_by(documents.c.id)
-)
-_DUPLICATE = (
-    select(documents.c.id)
-    .where(
-        documents.c.mail_from == bindparam("sender"),
-        documents.c.parts_digest == bindparam("parts_digest"),
-        documents.c.recipients_digest == bindparam("recipients"),
-        documents.c.received_at > bindparam("since"),
-    )
-    .order_by(documents.c.id)
-    .limit(1)
-)
 _INSERT_DOCUMENT = insert(documents)
 _INSERT_TEXTS = insert(document_texts)
 _INSERT_ENVELOPE = insert(envelope_recipients)
 _INSERT_DELIVERIES = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
-_FAILED_OF = (
-    select(deliveries.c.id)
-    .where(
-        deliveries.c.document_id == bindparam("document"),
-        deliveries.c.state == DeliveryState.FAILED.value,
-    )
-    .limit(1)
-)
-_ENVELOPE_OF = select(envelope_recipients.c.address).where(
-    envelope_recipients.c.document_id == bindparam("document")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,53 +65,6 @@ class Overtaken(Exception):
     def __init__(self, document_id: str) -> None:
         super().__init__(document_id)
         self.document_id = document_id
-
-
-def find_resend(connection: Connection, submission: Submission, message_id: str) -> str:
-    """The id of the document that this is a resend of (same sender, Message-ID and digest within
-    7 days), else empty."""
-    since = submission.received_at - timedelta(days=RESEND_DAYS)
-    values = {
-        "sender": str(submission.sender),
-        "message_id": message_id,
-        "digest": submission.content.sha256,
-        "since": milliseconds(since),
-    }
-    return connection.execute(_RESEND, values).scalar() or ""
-
-
-def find_whole_resend(connection: Connection, submission: Submission) -> str:
-    """The id of the document of which this is a resend that adds no recipient, else empty.
-
-    Same sender and octets, so the same Message-ID. Asked before the policy: rules, seals and
-    directory may have changed since, and what was accepted stays accepted. A document that did not
-    reach everybody is tried again.
-    """
-    since = submission.received_at - timedelta(days=RESEND_DAYS)
-    values = {
-        "sender": str(submission.sender),
-        "digest": submission.content.sha256,
-        "since": milliseconds(since),
-    }
-    offered = {str(recipient.address) for recipient in submission.recipients}
-    for document_id in connection.execute(_SAME_OCTETS, values).scalars().all():
-        mine = {"document": document_id}
-        if offered <= set(connection.execute(_ENVELOPE_OF, mine).scalars()):
-            failed = connection.execute(_FAILED_OF, mine).first()
-            return "" if failed else str(document_id)
-    return ""
-
-
-def find_duplicate(connection: Connection, submission: Submission, parts_digest: str) -> str:
-    """The id of a document with the same sender, recipients and decoded parts within a day."""
-    since = submission.received_at - timedelta(hours=DUPLICATE_HOURS)
-    values = {
-        "sender": str(submission.sender),
-        "parts_digest": parts_digest,
-        "recipients": fingerprint(submission.recipients),
-        "since": milliseconds(since),
-    }
-    return connection.execute(_DUPLICATE, values).scalar() or ""
 
 
 def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
@@ -285,7 +194,7 @@ def _insert_envelope(connection: Connection, document_id: str, case: Case) -> li
     """Write the envelope recipients that the document did not have; returns them."""
     known: set[str] = set()
     if case.resend:
-        known.update(connection.execute(_ENVELOPE_OF, {"document": document_id}).scalars())
+        known.update(connection.execute(ENVELOPE_OF, {"document": document_id}).scalars())
     rows: dict[str, dict[str, object]] = {}
     for recipient in case.submission.recipients:
         address = str(recipient.address)

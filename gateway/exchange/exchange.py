@@ -29,10 +29,8 @@ from gateway.exchange.accept import (
     Case,
     Overtaken,
     accept,
-    find_duplicate,
-    find_resend,
-    find_whole_resend,
 )
+from gateway.exchange.earlier import find_duplicate, find_resend, find_whole_resend
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import expand
 from gateway.exchange.refuse import find_refusal, refuse
@@ -112,7 +110,15 @@ class Exchange:
                 find_refusal(c, submission, circumstances, self._clock.now()),
             )
         )
+        told = {
+            "account": account.login,
+            "unit": unit.code,
+            "peer": submission.client.address,
+            "size": submission.content.size,
+            "recipients": len(submission.recipients),
+        }
         if known:
+            log.info("accepted", document=known, repeated=True, **told)
             return Accepted(known, repeated=True)
         if refused is not None:
             raise refused.error()
@@ -150,13 +156,9 @@ class Exchange:
             "accepted",
             document=accepted.document_id,
             repeated=accepted.repeated,
-            account=account.login,
-            unit=unit.code,
-            peer=submission.client.address,
-            size=submission.content.size,
-            recipients=len(submission.recipients),
             message_class=verdict.message_class.value,
             seal=inspection.seal.state.value,
+            **told,
         )
         return accepted
 

@@ -45,7 +45,7 @@ class Spool:
         if self._closed:
             return
         self._head += octets
-        if len(self._head) > self._memory:
+        if self._descriptor >= 0 or len(self._head) > self._memory:
             self._spill()
 
     def finish(self) -> None:

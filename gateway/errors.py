@@ -5,6 +5,7 @@
     ├── CommandError             a command cannot do what it was asked; one sentence, exit status 1
     ├── Refused                  a permanent no to a client (5xx), with a reason code for evidence
     ├── Deferred                 a temporary no to a client (4xx); the client keeps the mail
+    ├── TaskEnded                a part of the daemon ended by itself; it stops, exit status 1
     └── StoreError               the database or the blobs failed; to a client always temporary
         ├── StoreUnavailable     full, locked, shutting down or failed; nothing was written
         ├── CommitUnknown        the commit may or may not have reached the disk

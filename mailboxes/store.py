@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, Exists, delete, exists, insert, select, update
 
 from mailboxes import flags as flag_text
 from mailboxes.content import Content, OpenBlob
@@ -206,11 +206,20 @@ class MailboxStore(MessageReader):
             self._events.copied(conn, act, self._place(conn, folder_id)[1], made)
         return Appended(folder_id, made, held.next_uid(folder_id), held.next_modseq(folder_id))
 
-    def sweep(self, conn: Connection) -> int:
-        """Forget contents that no message shows any more; how many."""
+    def unshown(self, conn: Connection, *, limit: int = 1000) -> list[int]:
+        """Contents that no message shows any more, at most `limit`."""
+        contents = self._tables.contents
+        return list(conn.scalars(select(contents.c.id).where(~self._is_shown()).limit(limit)))
+
+    def sweep(self, conn: Connection, content_ids: Sequence[int]) -> int:
+        """Forget those of the contents that no message shows; how many."""
+        contents = self._tables.contents
+        gone = delete(contents).where(contents.c.id.in_(content_ids), ~self._is_shown())
+        return conn.execute(gone).rowcount
+
+    def _is_shown(self) -> Exists:
         contents, messages = self._tables.contents, self._tables.messages
-        shown = exists().where(messages.c.content_id == contents.c.id)
-        return conn.execute(delete(contents).where(~shown)).rowcount
+        return exists().where(messages.c.content_id == contents.c.id)
 
     def _hold(self, conn: Connection, message_id: int, *folder_ids: int) -> _Held:
         """The message, with its folder and those folders locked in id order."""

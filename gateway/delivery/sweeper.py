@@ -45,7 +45,7 @@ class Sweeper:
         while True:
             try:
                 removed = await self.turn()
-                contents = await self._database.write(self._mailboxes.sweep)
+                contents = await self._sweep_contents()
                 if removed or contents:
                     log.info("swept", blobs=removed, contents=contents)
             except asyncio.CancelledError:
@@ -53,6 +53,13 @@ class Sweeper:
             except Exception as error:  # noqa: BLE001  # tried again in an hour
                 log.error("sweeping failed", error=str(error))
             await self._clock.sleep(EVERY_SECONDS)
+
+    async def _sweep_contents(self) -> int:
+        """Look for them in a reader, so that the writer is asked only if there are any."""
+        unshown = await self._database.read(self._mailboxes.unshown)
+        if not unshown:
+            return 0
+        return await self._database.write(lambda c: self._mailboxes.sweep(c, unshown))
 
     async def turn(self, age: float = AGE_SECONDS) -> int:
         """Remove what is old and unknown; how many."""

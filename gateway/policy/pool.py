@@ -118,6 +118,7 @@ class _Child:
             with self._deadline(_FEED_SECONDS):
                 write_frame(self._to, b"J", pack(replace(judgement, opened=None)))
                 self._feed(_pieces(judgement.opened or b""))
+            del judgement  # the child has the opened content now; two are too many
             with self._deadline(job.seconds):
                 letter, octets = read_frame(self._from)
         if letter != b"I":

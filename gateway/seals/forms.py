@@ -27,6 +27,7 @@ _PGP_SIGNATURE = re.compile(
 _PGP_MESSAGE_BEGIN = re.compile(rb"\s*-----BEGIN PGP MESSAGE-----[ \t]*\r?\n" + _HEADERS)
 _PGP_MESSAGE_END = re.compile(rb"-----END PGP MESSAGE-----\s*\Z")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_PIECE = 1 << 16
 _VERSION = re.compile(rb"\s*(?:Version: ?1)?\s*", re.IGNORECASE)
 _NAMES = {
     PGP_SIGNATURE: ("asc", "sig", "pgp", "gpg"),
@@ -72,7 +73,12 @@ def is_structural(media_type: str, octets: bytes) -> bool:
     end = _PGP_MESSAGE_END.search(octets, max(len(octets) - 200, 0))
     if begin is None or end is None:
         return False
-    return not octets[begin.end() : end.start()].translate(None, _BASE64)
+    # In pieces: a slice of 25 MB and what translate makes of it would be held at one time.
+    places = range(begin.end(), end.start(), _PIECE)
+    return all(
+        not octets[place : min(place + _PIECE, end.start())].translate(None, _BASE64)
+        for place in places
+    )
 
 
 def is_bare_signature(octets: bytes) -> bool:

@@ -92,8 +92,11 @@ def _decode(text: memoryview) -> bytes:
     return out.getvalue()
 
 
-def read_packets(octets: bytes) -> Iterator[Packet]:
-    """The packets one after another. Raises BrokenPackets."""
+def read_packets(octets: bytes, *, skip: frozenset[int] = frozenset()) -> Iterator[Packet]:
+    """The packets one after another; those of the tags in `skip` come without a body.
+
+    Raises BrokenPackets.
+    """
     at = 0
     for _ in range(MOST_PACKETS):
         if at >= len(octets):
@@ -102,8 +105,9 @@ def read_packets(octets: bytes) -> Iterator[Packet]:
         if not first & 0x80:
             raise BrokenPackets("not an OpenPGP packet")
         if first & 0x40:
-            body, at = _new_form(octets, at + 1)
-            yield Packet(first & 0x3F, body)
+            tag = first & 0x3F
+            body, at = _new_form(octets, at + 1, keep=tag not in skip)
+            yield Packet(tag, body)
         else:
             size = 1 << (first & 3)
             end = len(octets)
@@ -113,7 +117,8 @@ def read_packets(octets: bytes) -> Iterator[Packet]:
                 at += size
             if end > len(octets):
                 raise BrokenPackets("a packet is cut short")
-            yield Packet(first >> 2 & 0x0F, octets[at:end])
+            tag = first >> 2 & 0x0F
+            yield Packet(tag, b"" if tag in skip else octets[at:end])
             at = end
     raise BrokenPackets("too many packets")
 
@@ -130,7 +135,7 @@ def recipients_of(octets: bytes) -> tuple[str, ...] | None:
     Raises BrokenPackets.
     """
     found: list[str] = []
-    for packet in read_packets(octets):
+    for packet in read_packets(octets, skip=ENCRYPTED):
         if packet.tag == PKESK and packet.body[:1] == b"\x03":
             found.append(packet.body[1:9].hex().upper())
         elif packet.tag == PKESK and packet.body[:1] == b"\x06":
@@ -159,8 +164,11 @@ def read_message(octets: bytes, *, limit: int) -> Message:
     return Message(contents[0], tuple(bytes(p) for p in packets if p.tag == SIGNATURE))
 
 
-def _new_form(octets: bytes, at: int) -> tuple[bytes, int]:
-    """Body and next offset of a packet whose length stands at `at` (RFC 9580, 4.2.1)."""
+def _new_form(octets: bytes, at: int, *, keep: bool) -> tuple[bytes, int]:
+    """Body and next offset of a packet whose length stands at `at` (RFC 9580, 4.2.1).
+
+    Where the body is not to be kept it is empty, but all its lengths are checked.
+    """
     pieces: list[bytes] = []
     while True:
         first = octets[at : at + 1]
@@ -178,7 +186,7 @@ def _new_form(octets: bytes, at: int) -> tuple[bytes, int]:
             at += 1
         if at + value > len(octets):
             raise BrokenPackets("a packet is cut short")
-        pieces.append(octets[at : at + value])
+        pieces.append(octets[at : at + value] if keep else b"")
         at += value
         if not partial:
             return (pieces[0] if len(pieces) == 1 else b"".join(pieces)), at

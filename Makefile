@@ -35,6 +35,11 @@ unit: $(VENV)/.dev ## all tests
 soak: $(VENV)/.dev ## long runs
 	$(BIN)/python -m pytest -m soak --timeout 7200
 
+bench: $(VENV)/.dev ## measure memory, throughput and a notice to many units
+	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.submit
+	$(BIN)/python -m bench.submit --notice 44 1000
+
 docs: $(VENV)/.installed ## make the pages of docs/ that are made from the code
 	$(BIN)/yizhan --manual > docs/commands.md
 	$(BIN)/yizhan check --manual > docs/configuration.md

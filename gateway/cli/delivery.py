@@ -37,8 +37,8 @@ def sign(
     from gateway.exchange.documents import find_delivery
     from gateway.exchange.sign_for import sign_for
 
-    if not name.strip():
-        raise CommandError("say who signs: --name 王伟")
+    if not name.strip() or not name.isprintable():
+        raise CommandError("say who signs, on one line: --name 王伟")
     if bool(unit) == bool(owner):
         raise CommandError("say who has received it: --unit water, or --owner desk:report")
     owner = owner or f"unit:{unit}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,8 +37,6 @@ def list_(
 
     Example: yizhan document list --unit water --state consigned --urgency extra
     """
-    from datetime import UTC
-
     from gateway.directory.snapshot import load
     from gateway.domain.document import DeliveryState, MessageClass, Urgency
     from gateway.exchange.documents import Filter, list_documents
@@ -58,8 +56,8 @@ def list_(
                 unit_id = found.id
             wanted = Filter(
                 unit_id=unit_id,
-                since=since and since.replace(tzinfo=UTC),
-                until=until and until.replace(tzinfo=UTC),
+                since=since and _utc(since),
+                until=until and _utc(until),
                 state=state,
                 urgency=urgency,
                 message_class=class_,
@@ -220,6 +218,11 @@ def _reasons(event: dict[str, Any]) -> str:
         return "; ".join(reason["code"] for reason in event["reasons"])
     actor = event["actor"] or {}
     return " ".join(part for part in (actor.get("name"), actor.get("account")) if part)
+
+
+def _utc(when: datetime) -> datetime:
+    """The moment in UTC; without an offset it is meant as UTC."""
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _one_of(option: str, value: str, choices: Any) -> None:

@@ -160,6 +160,8 @@ def _read_description(contents: Contents, part: Part, *, root: bool) -> None:
         contents.mark(text, "header")
     if part.children and (name := part_name(part)):
         contents.mark(name, "attachment-name")
+    if other := parameter(part.parameters, "name"):
+        contents.mark(other, "attachment-name")  # some clients show this one, not filename=
     if root:
         return
     for header in part.fields:

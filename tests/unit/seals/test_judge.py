@@ -368,3 +368,12 @@ def inline_once(hall):
     if "inline" not in _kept:
         _kept["inline"] = inline(hall, b"inline text\n")
     return _kept["inline"]
+
+
+def test_many_hash_lines_over_a_signed_text_cost_no_more_than_their_length() -> None:
+    from gateway.seals.clearsign import _HASH
+
+    # One line more once doubled the time: with 36 of them the daemon stood still for hours.
+    lines = b"Hash: SHA256\r\n" * 5000
+    assert _HASH.match(lines + b"x\r\n") is None
+    assert _HASH.match(lines + b"\r\n") is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -48,6 +47,7 @@ def init(
     Example: yizhan init --folder /etc/yizhan --state /var/lib/yizhan --domain heping.test
     """
     from gateway.cli.office import become_owner
+    from gateway.directory.passwords import new_password
     from gateway.domain.clock import SystemClock
     from gateway.founding import Plan, found
 
@@ -80,7 +80,7 @@ def init(
     unit_name = ask("Chinese name of that unit", unit_name)
     operator = ask("Login of the first operator", operator, "operator")
     now = SystemClock().now()
-    password = secrets.token_urlsafe(12)
+    password = new_password()
     path = found(plan, now, _say, _first_people(unit, unit_name, operator, password, now))
     print(
         f"\nThe office is ready.\n"
@@ -107,7 +107,7 @@ def _first_people(
     from gateway.directory.snapshot import load
     from gateway.exchange import cabinet
     from gateway.exchange.mailroom import open_mailboxes
-    from gateway.store.blobs import FileBlobs
+    from gateway.store.drivers import open_blobs
 
     hashed = hash_password(password)
 
@@ -132,7 +132,7 @@ def _first_people(
             actor="init",
             now=now,
         )
-        mailboxes = open_mailboxes(FileBlobs(config.state.blobs))
+        mailboxes = open_mailboxes(open_blobs(config))
         owners = load(connection, config.office.domain).owners()
         cabinet.furnish(mailboxes, connection, owners, now)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 
 from gateway import config as configuration
 from gateway.directory.demo_office import ACCOUNTS, SECURITY_OFFICER, populate
-from gateway.directory.passwords import hash_password
+from gateway.directory.passwords import hash_password, new_password
 from gateway.directory.snapshot import load
 from gateway.domain.address import Address
 from gateway.errors import CommandError
@@ -24,8 +23,8 @@ from gateway.founding import Plan, found, take_away
 from gateway.seals import custody
 from gateway.seals.handover import armoured
 from gateway.seals.workshop import Workshop
-from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
+from gateway.store.drivers import open_blobs
 
 DOMAIN = "heping.test"
 _ACTOR = "demo"
@@ -60,7 +59,7 @@ def make(
         if taken.exists():
             raise CommandError(f"{taken}: there is an office here already; nothing was changed")
     say("making 44 units and their accounts ...")
-    passwords = {account.login: secrets.token_urlsafe(9) for account in ACCOUNTS}
+    passwords = {account.login: new_password() for account in ACCOUNTS}
     with ThreadPoolExecutor(2) as pool:
         hashes = dict(zip(passwords, pool.map(hash_password, passwords.values()), strict=True))
     path = None
@@ -87,7 +86,7 @@ def _fill(
 ) -> None:
     populate(connection, DOMAIN, hashes, _ACTOR, now)
     directory = load(connection, DOMAIN)
-    mailboxes = open_mailboxes(FileBlobs(config.state.blobs))
+    mailboxes = open_mailboxes(open_blobs(config))
     cabinet.furnish(mailboxes, connection, directory.owners(), now)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -73,10 +74,15 @@ class ReminderWorker:
 
     async def run(self) -> None:
         """Work until cancelled; what goes wrong is tried again at the next poll."""
+        loop, asked = asyncio.get_running_loop(), -math.inf
         while True:
             self._wake.clear()
             try:
-                await self.work()
+                await self._hand_over_due()
+                # Asking looks at files for each reminder that the carrier has: not at every wake.
+                if loop.time() >= asked + self._settings.poll_seconds:
+                    asked = loop.time()
+                    await self._ask_for_reports()
                 self._trouble = ""
             except StoreError as error:
                 self._trouble = f"reminders cannot be worked on: {error.public}"
@@ -95,10 +101,14 @@ class ReminderWorker:
 
     async def work(self) -> int:
         """Hand over all that is due now, then ask for reports. How many were taken."""
+        done = await self._hand_over_due()
+        await self._ask_for_reports()
+        return done
+
+    async def _hand_over_due(self) -> int:
         done = 0
         while taken := await self._take_and_hand_over():
             done += taken
-        await self._ask_for_reports()
         return done
 
     async def health(self) -> str:

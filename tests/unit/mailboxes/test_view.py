@@ -118,6 +118,8 @@ def test_the_structure_of_a_view_is_that_of_a_fresh_scan(lines: list[bytes], pre
     # Without any field of its own, a mail that starts with white space continues our last one.
     assume(part.fields or not octets.startswith((b" ", b"\t")))
     view = view_of(part, len(octets), prefix, foreign)
+    # With no field left at all, a bare line end that was a bad header line would end the header.
+    assume(prefix or len(view.cuts) == 0 or any(not foreign(field) for field in part.fields))
     assert restructure(part, view) == scan(shown(octets, view))
 
 

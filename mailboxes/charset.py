@@ -69,6 +69,19 @@ def storable(text: str) -> str:
     return _HALF_LETTER.sub("\ufffd", text.replace("\0", ""))
 
 
+def other_reading(octets: bytes, charset: str) -> str:
+    """What a reader sees who, like many Chinese mail programs, guesses instead of believing.
+
+    Text in GBK under a Western or Cyrillic label, or in UTF-16 with its mark under any: octets that
+    the label explains, but nobody wrote. Empty if there is no such reading.
+    """
+    if octets.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return storable(octets.decode("utf-16", "replace"))
+    if octets.isascii() or _codec(charset) in ("", "utf-8", "gb18030", "cp950", "big5hkscs"):
+        return ""
+    return storable(raw_text(octets)[0]) if _TWO_HANZI.search(octets) else ""
+
+
 def has_codec(octets: bytes, charset: str) -> bool:
     """Whether `charset_text` can know what such octets say.
 

@@ -45,6 +45,8 @@ _TOKEN = re.compile(r"[^\s;()\"]+")
 _PART_FIELD = re.compile(rb"^content-[a-z-]+[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _UNQUOTED = re.compile(r";\s*boundary\s*=\s*([^\s\";][^;]*)", re.IGNORECASE)
 _MESSAGES = ("message/rfc822", "message/global")
+# What such a part is, only another message or another server can say (RFC 2046, 5.2.2 and 5.2.3).
+_ELSEWHERE = ("message/partial", "message/external-body")
 _ENCODED = ("base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue", "uue")
 
 
@@ -120,6 +122,8 @@ class _Scan:
                 faults.append("unread-parts")
         elif media_type in _MESSAGES and encoding_name in _ENCODED:
             faults.append("encoded-message")
+        elif media_type in _ELSEWHERE:
+            faults.append("content-elsewhere")
         elif media_type in _MESSAGES:
             children = self._embedded(body, leaf, faults, depth=depth)
             # The line end in front of a boundary may be the empty line of the embedded header.

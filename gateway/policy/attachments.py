@@ -16,11 +16,11 @@ from gateway.domain.marking import find_markings
 from gateway.policy.extract import Extracted
 from gateway.policy.fields import faults, repeated
 from gateway.policy.inspection import Attachment, Marking, PartDigest, Reading, Text
-from gateway.policy.markup import html_text
+from gateway.policy.markup import html_text, is_list_of_values, values_text
 from gateway.policy.types import found_type
 from gateway.policy.uuencoded import take_out
 from gateway.seals.forms import PROOFS, is_structural, may_be_structural
-from mailboxes.charset import has_codec
+from mailboxes.charset import has_codec, other_reading
 from mailboxes.decode import charset_text, decode_body, decode_text, parameter
 from mailboxes.scan import scan
 from mailboxes.structure import Part
@@ -134,8 +134,23 @@ def _add_digest(contents: Contents, whole: Hash, part: Part, decoded: bytes, *, 
 def part_name(part: Part) -> str:
     """The decoded file name of a part; empty if it has none."""
     name = parameter(part.disposition_parameters, "filename") or parameter(part.parameters, "name")
+    return _last_step(name)
+
+
+def _last_step(name: str) -> str:
     # Programs on Windows send whole paths; a person sees the last step.
     return re.split(r"[/\\]", name)[-1].strip()[:_NAME_KEPT]
+
+
+def _other_names(part: Part) -> tuple[str, ...]:
+    """Every further name of its file: `name=` beside `filename=`, or two of one."""
+    found = []
+    for parameters, key in ((part.disposition_parameters, "filename"), (part.parameters, "name")):
+        found.append(parameter(parameters, key))
+        found += [parameter((one,), key) for one in parameters if one[0] in (key, f"{key}*")]
+    shown = part_name(part)
+    others = {step for name in found if (step := _last_step(name)) and step != shown}
+    return tuple(sorted(others))
 
 
 def _leaves(part: Part, *, embedded: bool, proof: bool) -> Iterator[_Leaf]:
@@ -160,8 +175,8 @@ def _read_description(contents: Contents, part: Part, *, root: bool) -> None:
         contents.mark(text, "header")
     if part.children and (name := part_name(part)):
         contents.mark(name, "attachment-name")
-    if other := parameter(part.parameters, "name"):
-        contents.mark(other, "attachment-name")  # some clients show this one, not filename=
+    for other in _other_names(part):
+        contents.mark(other, "attachment-name")
     if root:
         return
     for header in part.fields:
@@ -198,8 +213,12 @@ def _read_leaf(contents: Contents, leaf: _Leaf, file: _File, read: ReadAttachmen
     if not has_codec(rest, charset):
         _add_file(contents, part, file, Extracted("text/plain", Reading.UNREADABLE))
     text = charset_text(rest, charset)
+    if other := other_reading(rest, charset):
+        contents.mark(html_text(other) if part.media_type == "text/html" else other, place)
     if part.media_type == "text/html":
         text = html_text(text)
+    if is_list_of_values(text):
+        contents.mark(values_text(text), place)
     text = _ARMOUR.sub("", text.replace("\r\n", "\n"))
     contents.add_text(place, text)
     if not contents.first_lines and not leaf.embedded:
@@ -262,6 +281,7 @@ def _add_file(contents: Contents, part: Part, file: _File, found: Extracted) -> 
             reading=found.reading,
             members=found.members,
             member_types=found.member_types,
+            other_names=_other_names(part),
         )
     )
     names = [name for name in (file.name, *found.members) if name]

@@ -19,20 +19,28 @@ from io import BytesIO
 from gateway.policy import archives, types
 from gateway.policy.archives import Bomb, Broken, Budget, Locked, Member
 from gateway.policy.inspection import Reading
-from gateway.policy.markup import OFFICE_TEXT, html_text, ofd_page_text, xml_text
+from gateway.policy.markup import (
+    OFFICE_TEXT,
+    html_text,
+    is_list_of_values,
+    ofd_page_text,
+    values_text,
+    xml_text,
+)
 from gateway.policy.weight import LIGHT_TEXT
-from mailboxes.charset import charset_text, has_codec, storable
+from mailboxes.charset import charset_text, has_codec, other_reading, storable
 
 CHARACTERS = 20_000_000  # of one file; more is a bomb
 
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _OOXML_PARTS = re.compile(
-    r"(?:word/(?:document|header\d*|footer\d*|footnotes|endnotes|comments)\.xml"
-    r"|word/glossary/document\.xml|docProps/(?:core|custom|app)\.xml"
-    r"|xl/sharedStrings\.xml|xl/worksheets/[^/]+\.xml|xl/comments\d*\.xml|xl/drawings/[^/]+\.xml"
-    r"|xl/workbook\.xml|ppt/(?:slides|notesSlides|slideMasters|slideLayouts)/[^/]+\.xml)"
+    # Any part may be the main one, whatever its name: only its relationships say so.
+    r"(?i)(?!_rels/|.*/(?:_rels|theme|media)/|\[Content_Types\]).+\.xml"
 )
-_EMBEDDED = re.compile(r"(?:word|xl|ppt)/(?:embeddings/[^/]+|vbaProject\.bin)")
+_EMBEDDED = re.compile(
+    r"(?i)(?:.*/)?embeddings/[^/]+|(?:.*/)?vbaProject\.bin"
+    r"|.+\.(?:x?html?|mht(?:ml)?|rtf|txt|doc[xm]?|xls[xm]?|ppt[xm]?)"  # altChunk
+)
 _ODF_PARTS = re.compile(r"(?:content|styles|meta)\.xml|META-INF/manifest\.xml")
 _OFD_PARTS = re.compile(r"(?i)(?:OFD\.xml|.*/(?:Content|Annotation|Annot\w*)[^/]*\.xml)")
 _SILENT = ("image/", "audio/", "video/", "font/")
@@ -163,6 +171,10 @@ def _text(file: _File) -> Extracted:
         text, label = octets.decode("utf-16", "replace"), None
     else:
         text = charset_text(octets.removeprefix(b"\xef\xbb\xbf"), label[1] if label else "")
+    if label and (other := other_reading(octets, label[1])):
+        text = f"{text}\n{other}"
+    if is_list_of_values(text):
+        text = f"{text}\n{values_text(text)}"
     html_like = kind == "text/html" or file.declared.startswith("text/html")
     if kind == "text/xml" or html_like or file.name.lower().endswith((".htm", ".html")):
         text = html_text(text, every_tag=kind == "text/xml")

@@ -34,6 +34,7 @@ class Attachment:
     reading: Reading
     members: tuple[str, ...] = ()  # names inside an archive, with nested ones as a.zip/b.exe
     member_types: tuple[str, ...] = ()  # types found by content inside, same order
+    other_names: tuple[str, ...] = ()  # that the part gives it too: programs take different ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,22 @@ def _box(boundary: str, otherwise: float) -> tuple[float, float, float]:
     return x, y, width
 
 
+_FOLD = re.compile(r"\r?\n[ \t]")
+_VALUE = re.compile(r"(?m)^[A-Za-z][\w.-]*(?:;[^:\n]*)?:(.*)$")
+
+
+def is_list_of_values(text: str) -> bool:
+    """Whether it is a calendar (RFC 5545) or a card (RFC 6350): lines of `NAME:value`."""
+    return text[:100].lstrip("\ufeff \t\r\n").upper().startswith(("BEGIN:VCALENDAR", "BEGIN:VCARD"))
+
+
+def values_text(text: str) -> str:
+    """The values alone, a line each, as a program shows them."""
+    values = (found[1].strip() for found in _VALUE.finditer(_FOLD.sub("", text)))
+    shown = "\n".join(re.sub(r"\\[nN]", "\n", value) for value in values)
+    return re.sub(r"\\([\\;,])", r"\1", shown)
+
+
 def html_text(source: str, *, every_tag: bool = False) -> str:
     """The visible text of HTML, a line for each block or cell; linear in the length.
 

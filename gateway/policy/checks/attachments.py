@@ -40,6 +40,7 @@ def ending(name: str) -> str:
 
 def _names(attachment: Attachment) -> Iterator[str]:
     yield attachment.name
+    yield from attachment.other_names
     yield from attachment.members
 
 

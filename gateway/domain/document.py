@@ -76,6 +76,17 @@ class SealState(StrEnum):
     CANNOT_CHECK = "cannot-check"  # encrypted to others
 
 
+class SealFault(StrEnum):
+    """Why a seal is invalid: each is mended in another way."""
+
+    NONE = "none"
+    CONTENT = "content"  # it does not fit the octets: changed after sealing, or forged
+    CLOCK = "clock"  # it bears a time that is still to come
+    WEAK = "weak"  # SHA-1, a short key
+    HEADER = "header"  # a field under the seal differs from the one outside
+    FORM = "form"  # it cannot be read as a signature over a document
+
+
 @dataclass(frozen=True, slots=True)
 class SealFinding:
     """The result of judging a seal. `detail` is for people and log, never content."""
@@ -85,6 +96,7 @@ class SealFinding:
     signed_at: str = ""  # RFC 3339, as the signature claims
     cancelled_at: str = ""  # RFC 3339, only for CANCELLED
     detail: str = ""
+    fault: SealFault = SealFault.NONE  # of INVALID
 
 
 class Opening(StrEnum):

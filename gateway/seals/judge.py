@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.domain.document import Opening, SealFinding, SealState
+from gateway.domain.document import Opening, SealFault, SealFinding, SealState
 from gateway.seals.book import SealBook
 from gateway.seals.certificate import read_certificate
 from gateway.seals.clearsign import read_clearsigned
@@ -27,7 +27,7 @@ from gateway.seals.packets import (
     signatures_in,
 )
 from gateway.seals.protected import disagreement
-from gateway.seals.signature import Bench, judge_signatures
+from gateway.seals.signature import Bench, judge_signatures, malformed
 from mailboxes.decode import decode_body, parameter
 from mailboxes.scan import scan
 from mailboxes.structure import Part
@@ -143,25 +143,29 @@ def _judge_signed(
 ) -> SealFinding:
     """A multipart/signed (RFC 3156, 5): the exact octets of its first part, header included."""
     if len(part.children) < 2:
-        return SealFinding(SealState.INVALID, detail="the signature part is missing")
+        return malformed("the signature part is missing")
     covered, proof = part.children[0], part.children[1]
     if proof.media_type != PGP_SIGNATURE:
         # What is shown to the reader as text or a file cannot be the proof of another part.
-        return SealFinding(SealState.INVALID, detail="the signature part has another type")
+        return malformed("the signature part has another type")
     armour = _decoded(octets, proof)
     try:
         packets = signatures_in(armour)
     except BrokenPackets as error:
-        return SealFinding(SealState.INVALID, detail=str(error))
+        return malformed(str(error))
     finding = judge_signatures(packets, octets[covered.header_start : covered.body_end], bench)
     if finding.state is not SealState.VALID:
         return finding
     name = disagreement(covered, outer, encrypted=encrypted)
     if name:
-        detail = f"the sealed {name} is not the one of the message"
-        return replace(finding, state=SealState.INVALID, detail=detail)
+        return _contradicted(finding, name)
     alone = len(part.children) == 2 and not _epilogue(octets, part)
     return _lessen(finding, whole=alone and is_bare_signature(armour))
+
+
+def _contradicted(finding: SealFinding, name: str) -> SealFinding:
+    detail = f"the sealed {name} is not the one of the message"
+    return replace(finding, state=SealState.INVALID, detail=detail, fault=SealFault.HEADER)
 
 
 def _judge_clearsigned(text: bytes, bench: Bench) -> SealFinding | None:
@@ -171,7 +175,7 @@ def _judge_clearsigned(text: bytes, bench: Bench) -> SealFinding | None:
     if signed is None:
         return None
     if signed.broken:
-        return SealFinding(SealState.INVALID, detail=signed.broken)
+        return malformed(signed.broken)
     found = [judge_signatures(block.signatures, block.octets, bench) for block in signed.blocks]
     worst = min(found, key=lambda finding: _WORST_FIRST.index(finding.state))
     return _lessen(worst, whole=signed.whole)
@@ -204,8 +208,7 @@ def _judge_cipher(cipher: _Cipher, root: Part, bench: Bench, opener: Opener | No
         outside = judge_signatures(message.signatures, message.content, bench)
         name = disagreement(structure, root, encrypted=True)
         if outside.state is SealState.VALID and name:
-            detail = f"the sealed {name} is not the one of the message"
-            outside = replace(outside, state=SealState.INVALID, detail=detail)
+            outside = _contradicted(outside, name)
         if finding.state is SealState.MISSING or outside.state is SealState.VALID:
             finding = outside
     finding = _lessen(finding, whole=cipher.whole)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pysequoia import Sig, verify
 from pysequoia.packet import SignatureType
 
 from gateway.domain.clock import rfc3339
-from gateway.domain.document import SealFinding, SealState
+from gateway.domain.document import SealFault, SealFinding, SealState
 from gateway.seals.book import Seal, SealBook
 from gateway.seals.certificate import (
     STRONG_HASHES,
@@ -42,9 +42,9 @@ class Bench:
 def judge_signatures(packets: tuple[bytes, ...], octets: bytes, bench: Bench) -> SealFinding:
     """The best finding of all signatures over these octets; the others are named in its detail."""
     if not packets:
-        return SealFinding(SealState.INVALID, detail="the signature part holds no signature")
+        return malformed("the signature part holds no signature")
     if len(packets) > MOST_SIGNATURES:
-        return SealFinding(SealState.INVALID, detail="too many signatures")
+        return malformed("too many signatures")
     found = sorted(
         (judge_signature(packet, octets, bench) for packet in packets),
         key=lambda finding: _BEST_FIRST.index(finding.state),
@@ -53,10 +53,13 @@ def judge_signatures(packets: tuple[bytes, ...], octets: bytes, bench: Bench) ->
     if not others:
         return best
     named = ", ".join(f"{other.state.value} {other.fingerprint[-16:]}" for other in others)
-    return SealFinding(
-        best.state, best.fingerprint, best.signed_at, best.cancelled_at,
-        "; ".join(filter(None, (best.detail, f"further signatures: {named}"))),
-    )  # fmt: skip
+    detail = "; ".join(filter(None, (best.detail, f"further signatures: {named}")))
+    return replace(best, detail=detail)
+
+
+def malformed(detail: str) -> SealFinding:
+    """What claims to be a seal and is none."""
+    return SealFinding(SealState.INVALID, detail=detail, fault=SealFault.FORM)
 
 
 def judge_signature(packet: bytes, octets: bytes, bench: Bench) -> SealFinding:
@@ -78,34 +81,39 @@ def judge_signature(packet: bytes, octets: bytes, bench: Bench) -> SealFinding:
         seal, key = found
         state, detail = next(_faults(signature, octets, seal, key, bench), (SealState.VALID, ""))
     except RuntimeError:
-        return SealFinding(SealState.INVALID, detail="the signature cannot be read")
+        return malformed("the signature cannot be read")
     over = _no_longer_in_force(seal, bench.at) if state is SealState.CANCELLED else None
     cancelled_at = rfc3339(over[0]) if over is not None else ""
+    if isinstance(state, SealFault):
+        return SealFinding(SealState.INVALID, seal.fingerprint, signed_at, "", detail, state)
     return SealFinding(state, seal.fingerprint, signed_at, cancelled_at, detail)
 
 
 def _faults(
     signature: Sig, octets: bytes, seal: Seal, key: Key, bench: Bench
-) -> Iterator[tuple[SealState, str]]:
-    """What is wrong with a signature by that key, the gravest first; the caller takes the first."""
+) -> Iterator[tuple[SealState | SealFault, str]]:
+    """What is wrong with a signature by that key, the gravest first; the caller takes the first.
+
+    A fault makes it invalid.
+    """
     made, ends = signature.created, signature.expiration
     hashed = hash_name(signature.hash_algorithm)
     expiry = _expiry(seal, key)
     if key.weakness:
-        yield SealState.INVALID, key.weakness
+        yield SealFault.WEAK, key.weakness
     if hashed not in STRONG_HASHES:
-        yield SealState.INVALID, f"a signature by {hashed} does not count"
+        yield SealFault.WEAK, f"a signature by {hashed} does not count"
     if made is None or signature.signature_type not in (SignatureType.Binary, SignatureType.Text):
-        yield SealState.INVALID, "not a signature over a document"
+        yield SealFault.FORM, "not a signature over a document"
         return
     if made > bench.at + timedelta(seconds=bench.clock_skew):
-        yield SealState.INVALID, f"the signature bears a time in the future: {rfc3339(made)}"
+        yield SealFault.CLOCK, f"the signature bears a time in the future: {rfc3339(made)}"
     if ends is not None and ends <= bench.at:
         yield SealState.EXPIRED, f"the signature expired at {rfc3339(ends)}"
     if expiry is not None and expiry <= made:
         yield SealState.EXPIRED, f"the seal expired at {rfc3339(expiry)}"
     if not _verifies(signature, octets, seal):
-        yield SealState.INVALID, "the signature does not fit the content"
+        yield SealFault.CONTENT, "the signature does not fit the content"
     if seal.unit_id != bench.unit_id:
         yield SealState.OTHER_UNIT, "the seal belongs to another unit"
     over = _no_longer_in_force(seal, bench.at)

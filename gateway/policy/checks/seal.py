@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.domain.document import SealState
+from gateway.domain.document import SealFault, SealState
 from gateway.policy.facts import Fact, FactKind, Value
 from gateway.policy.matter import Check, Matter
 
@@ -14,6 +14,7 @@ async def look(matter: Matter) -> Mapping[str, Value]:
     finding = matter.inspection.seal
     return {
         "seal": finding.state.value,
+        "seal-fault": finding.fault.value,
         "seal-key": finding.fingerprint[-16:],
         "seal-cancelled-at": finding.cancelled_at,
     }
@@ -24,6 +25,7 @@ CHECK = Check(
     "the electronic seal against the unit's seals in the book",
     (
         Fact("seal", FactKind.WORD, "the finding", "missing", tuple(SealState)),
+        Fact("seal-fault", FactKind.WORD, "why it is invalid", "none", tuple(SealFault)),
         Fact("seal-key", FactKind.TEXT, "last 16 digits of the sealing key", "", quotable=True),
         Fact("seal-cancelled-at", FactKind.TEXT, "when the seal was cancelled, RFC 3339", "",
              quotable=True),

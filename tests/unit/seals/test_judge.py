@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.document import Opening, SealState
+from gateway.domain.document import Opening, SealFault, SealState
 from gateway.seals.judge import missing_recipients
 from gateway.seals.pgpmime import sign_mime
 from gateway.seals.signer import FakeSigner, OfficeSigner
@@ -206,6 +206,7 @@ def test_a_signature_from_the_future_is_invalid_beyond_the_skew(judged, sealed):
     finding = judged(sealed, at=now - timedelta(minutes=20)).finding
     assert finding.state is SealState.INVALID
     assert "future" in finding.detail
+    assert finding.fault is SealFault.CLOCK  # an honest sender is not told that it was changed
 
 
 def test_a_client_whose_clock_is_a_little_fast_can_seal(judged, hall):
@@ -220,6 +221,7 @@ def test_sha1_does_not_count(judged, hall):
     finding = judged(wrap(ENTITY, signature)).finding
     assert finding.state is SealState.INVALID
     assert "SHA1" in finding.detail
+    assert finding.fault is SealFault.WEAK
 
 
 def test_of_several_signatures_the_senders_own_counts(judged, hall):
@@ -235,7 +237,8 @@ def test_of_several_signatures_the_senders_own_counts(judged, hall):
 
 def test_a_broken_or_empty_signature_is_invalid(judged):
     for signature in (b"", b"nonsense\n", b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n"):
-        assert judged(wrap(ENTITY, signature)).finding.state is SealState.INVALID
+        finding = judged(wrap(ENTITY, signature)).finding
+        assert (finding.state, finding.fault) == (SealState.INVALID, SealFault.FORM)
 
 
 def protected(subject, sender=b"water@heping.test", mark=b'protected-headers="v1"'):
@@ -255,7 +258,8 @@ def test_protected_headers_must_say_what_the_message_says(judged, hall, mark):
     other = state(protected("通报".encode(), mark=mark))
     assert other.state is SealState.INVALID
     assert "subject" in other.detail
-    assert state(protected(same, b"x@heping.test", mark=mark)).state is SealState.INVALID
+    foreign = state(protected(same, b"x@heping.test", mark=mark))
+    assert (foreign.state, foreign.fault) == (SealState.INVALID, SealFault.HEADER)
 
 
 def inline(hall, text, who="water@heping.test"):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from sqlalchemy import func, select
+
 from gateway import resources
 from gateway.config import Config
+from gateway.errors import ConfigurationError, StoreDamaged
 from gateway.evidence import alert, receipt, summary
 from gateway.evidence.keys import EvidenceKey, load_evidence_key
 from gateway.evidence.notary import Notary
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
+from gateway.exchange.tables import documents
 from gateway.reminders import choices
 from gateway.reminders import ladder as reminders
 from gateway.reminders.ladder import Ladder
-from gateway.store.blobs import FileBlobs
+from gateway.seals.escrow import require_keys
+from gateway.store import identity
+from gateway.store.database import Database
+from gateway.store.drivers import open_blobs, open_kept
+from gateway.store.encrypted import EncryptedBlobs
+from gateway.store.envelope import UnknownStorageKey
 from gateway.templating import Templates
 from mailboxes.store import MailboxStore
 
@@ -20,6 +29,33 @@ from mailboxes.store import MailboxStore
 def load_key(config: Config) -> EvidenceKey:
     """The evidence key of the office. Raises ConfigurationError."""
     return load_evidence_key(config.state.directory)
+
+
+def open_own_blobs(config: Config, database: Database, store: str) -> EncryptedBlobs:
+    """The blobs of the office, once it is sure that they are its own and can be read.
+
+    `store` is the identity of the database. Raises ConfigurationError if a storage key is missing
+    or is another one, StoreUnusable for another office's blobs, StoreUnavailable if the store
+    cannot be asked now.
+    """
+    blobs = open_blobs(config)
+    require_keys(config, blobs.ring)
+    newest = database.read_now(lambda c: c.scalar(select(func.max(documents.c.id)))) or ""
+    identity.verify_blobs(open_kept(config), store, newest)
+    if newest:
+        try:
+            blobs.open(newest).close()
+        except FileNotFoundError:
+            pass  # `yizhan fsck` names it; the others may be there
+        except UnknownStorageKey as error:
+            raise ConfigurationError(
+                f"blobs.storage_key_file: the newest document is kept under the storage key "
+                f"{error.key_id}, which is not in the file; bring it back from the safe, or with "
+                "`yizhan storage recover --secret-key FILE`"
+            ) from None
+        except StoreDamaged:
+            pass
+    return blobs
 
 
 def load_templates() -> Templates:
@@ -40,7 +76,7 @@ def compose_means(
     Raises ConfigurationError.
     """
     return Means(
-        mailboxes=mailboxes or open_mailboxes(FileBlobs(config.state.blobs)),
+        mailboxes=mailboxes or open_mailboxes(open_blobs(config)),
         notary=Notary(key or load_key(config), config.office.domain),
         ladder=ladder or compose_ladder(config, load_templates()),
         host=config.office.host,

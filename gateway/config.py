@@ -102,18 +102,26 @@ class State(Section):
     directory: Path
     """State directory: database, blobs, keyring. Owned by the daemon's user, mode 0700."""
     database: str = ""
-    """SQLAlchemy URL; empty: SQLite, `yizhan.db` in the state directory."""
+    """SQLAlchemy URL, `postgresql+psycopg://...`; empty: SQLite, `yizhan.db` in the directory. Keep
+    a password out of it, by `passfile=` or peer authentication."""
+    wait_seconds: Seconds = 60
+    """At the start: time to wait for a PostgreSQL that is not there yet."""
     readers: Count = 4
-    """Threads that read the database."""
+    """Threads that read the database, on PostgreSQL each with a connection."""
+    writers: Count = 8
+    """On PostgreSQL: connections that write, each one unit of work after the other."""
     batch: Count = 256
-    """Most units of work in one commit."""
+    """On SQLite: most units of work in one commit."""
 
     @field_validator("database")
     @classmethod
-    def _is_sqlite(cls, url: str) -> str:
+    def _is_known(cls, url: str) -> str:
         # A relative path would be another file for each folder from which a command is called.
-        if url and not url.startswith("sqlite:////"):
-            raise ValueError("must be empty or an SQLite URL with an absolute path, sqlite:////...")
+        if url and not url.startswith(("sqlite:////", "postgresql+psycopg://")):
+            raise ValueError(
+                "must be empty, an SQLite URL with an absolute path (sqlite:////...) "
+                "or a PostgreSQL URL (postgresql+psycopg://...)"
+            )
         return url
 
     @property
@@ -121,10 +129,46 @@ class State(Section):
         """The URL in force."""
         return self.database or f"sqlite:///{self.directory / 'yizhan.db'}"
 
-    @property
-    def blobs(self) -> Path:
-        """Directory of the blobs."""
-        return self.directory / "blobs"
+
+class S3(Section):
+    """A bucket of an S3-compatible store, for `blobs.driver = "s3"`."""
+
+    endpoint: str = ""
+    """URL of the store, for example `https://objects.heping.test:9000`; empty: AWS."""
+    bucket: str
+    """Name of the bucket; it must exist."""
+    prefix: str = ""
+    """Path within the bucket under which this office's blobs stand."""
+    region: str = "us-east-1"
+    """Region of the bucket."""
+    access_key_file: Path
+    """File (or systemd credential) with two lines: access key id, secret access key."""
+    certificate: Path | None = None
+    """PEM file of the CA that signed the store's certificate; empty: the system's."""
+    timeout_seconds: Seconds = 30
+    """Time for one request."""
+
+
+class Blobs(Section):
+    """Where the exact octets of the documents are kept."""
+
+    driver: Literal["files", "s3"] = "files"
+    """`files`: a folder of this machine; `s3`: a bucket, see `blobs.s3`."""
+    directory: Path | None = None
+    """For `files`: the folder; empty: `blobs` in the state directory."""
+    encrypt_at_rest: bool = False
+    """Keep each new blob encrypted under its own data key (`yizhan init` turns it on)."""
+    storage_key_file: Path | None = None
+    """File (or systemd credential) with the storage key that wraps the data keys."""
+    s3: S3 | None = None
+    """The bucket, for `s3`."""
+
+
+class Recovery(Section):
+    """What the office needs when the machine is lost."""
+
+    certificate: Path | None = None
+    """OpenPGP certificate of the recovery key; its secret half lies in the safe, not here."""
 
 
 class Listener(Section):
@@ -279,6 +323,14 @@ class Console(Section):
     """TCP port; 0 lets the system choose."""
 
 
+class Backup(Section):
+    """Backups, see `yizhan backup`."""
+
+    warn_hours: Annotated[float, Field(ge=0)] = 26
+    """Hours after which the health page says that the last backup is old; 0: never. Before the
+    first backup nothing is said."""
+
+
 class Log(Section):
     """The daemon's log."""
 
@@ -295,6 +347,10 @@ class Config(Section):
     """The installation."""
     state: State
     """Where state is kept."""
+    blobs: Blobs = Blobs()
+    """Where documents are kept."""
+    recovery: Recovery = Recovery()
+    """What is needed when the machine is lost."""
     submission: Submission
     """Submission by mail clients."""
     tls: Tls
@@ -309,8 +365,15 @@ class Config(Section):
     """Reminders."""
     console: Console = Console()
     """Health and metrics."""
+    backup: Backup = Backup()
+    """Backups."""
     log: Log = Log()
     """Log."""
+
+    @property
+    def blobs_directory(self) -> Path:
+        """The folder of the blobs, for the driver `files`."""
+        return self.blobs.directory or self.state.directory / "blobs"
 
 
 def is_domain(name: str) -> bool:
@@ -380,7 +443,7 @@ def _sentence(path: Path, fault: ErrorDetails) -> str:
             return f"{path}: {key}: this setting is missing"
         case _:
             message = fault["msg"].removeprefix("Value error, ").replace("Input should", "must")
-            given = fault.get("input")
+            given = None if key == "state.database" else fault.get("input")  # it has a password
             shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
             return f"{path}: {key}: {message[:1].lower()}{message[1:]}{shown}"
 

@@ -24,7 +24,14 @@ import uvloop
 from sqlalchemy import Connection
 
 from gateway import __version__, allocator, journal, notify
-from gateway.composition import compose_ladder, compose_means, load_key, load_templates
+from gateway.backup.notice import Notice
+from gateway.composition import (
+    compose_ladder,
+    compose_means,
+    load_key,
+    load_templates,
+    open_own_blobs,
+)
 from gateway.config import Config
 from gateway.console.console import Console
 from gateway.console.health import Health
@@ -47,6 +54,7 @@ from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
 from gateway.exchange.notify import record_reminder
 from gateway.exchange.outbox import Kind
+from gateway.fsck.notice import Notice as Checked
 from gateway.intake.door import SubmissionDoor
 from gateway.intake.limits import Places
 from gateway.intake.tls import TlsHolder
@@ -60,9 +68,10 @@ from gateway.reminders.reminder import ReminderOutcome
 from gateway.reminders.worker import ReminderWorker
 from gateway.seals.live import LiveSeals
 from gateway.seals.signer import load_office_opener, load_office_signer
-from gateway.store import identity, migrate
-from gateway.store.blobs import FileBlobs
+from gateway.store import identity, migrate, server
 from gateway.store.database import Database
+from gateway.store.fault import reach
+from gateway.store.peers import News, open_peers
 
 log = structlog.stdlib.get_logger("yizhan.daemon")
 
@@ -76,14 +85,20 @@ class PostOffice:
         state = config.state
         self.clock = clock = SystemClock()
         self.database = database = Database(
-            state.database_url, readers=state.readers, batch=state.batch
+            state.database_url, readers=state.readers, writers=state.writers, batch=state.batch
         )
-        identity.verify(database, state.directory)  # before anything in it is changed
+        server.wait_for(
+            database.engine,
+            state.wait_seconds,
+            lambda fault: log.warning("waiting for the database", fault=fault),
+        )
+        store = identity.verify(database, state.directory)  # before anything in it is changed
         migrate.upgrade(database.engine)
+        self.peers = open_peers(database, clock, self._heard)
 
         self.templates = templates = load_templates()
         self.tls = TlsHolder(config.tls, config.submission.client_ca)
-        self.blobs = FileBlobs(state.blobs)
+        self.blobs = open_own_blobs(config, database, store)
         mailboxes = open_mailboxes(self.blobs)
         self.directory = directory = LiveDirectory(database, config.office.domain)
         self.ladder = compose_ladder(config, templates)
@@ -137,8 +152,11 @@ class PostOffice:
                 Kind.ALERT: Alerts(bureau).handle,
             },
             clock,
+            node=identity.node(state.directory),
         )
-        self.sealer = Sealer(database, Log(key, config.office.domain), clock, self.outbox.wake)
+        self.sealer = Sealer(
+            database, Log(key, config.office.domain), clock, self._sealed, self._elected
+        )
         self.reminders = ReminderWorker(
             database,
             make_notifier(config.reminders),
@@ -147,7 +165,7 @@ class PostOffice:
             config.reminders,
             observe=lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
         )
-        self.sweeper = Sweeper(database, self.blobs, mailboxes, clock)
+        self.sweeper = Sweeper(database, self.blobs, mailboxes, clock, self._elected)
 
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
         self.authenticator = Authenticator(directory, config.submission, clock, self.hashing)
@@ -169,6 +187,7 @@ class PostOffice:
             )
             for listener in config.submission.listeners
         ]
+        self.notice = Notice(database, clock, config.backup.warn_hours)
         self.health = Health()
         self.console = Console(config.console, self.health, self.metrics, name=config.office.name)
         self._tasks: list[asyncio.Task[None]] = []
@@ -179,6 +198,21 @@ class PostOffice:
         """There are new records and new reminders."""
         self.sealer.wake()
         self.reminders.wake()
+        self.peers.tell(News.RECORDS)
+
+    def _sealed(self) -> None:
+        self.outbox.wake()
+        self.peers.tell(News.SEALED)
+
+    def _heard(self, news: News) -> None:
+        if news is News.SEALED:
+            self.outbox.wake()
+        else:
+            self.sealer.wake()
+            self.reminders.wake()
+
+    def _elected(self) -> bool:
+        return self.peers.elected
 
     async def start(self) -> None:
         """Bring everything up; when this returns the doors are open.
@@ -190,6 +224,7 @@ class PostOffice:
         await self.reminders.start()
         self._watch()
         for name, work in (
+            ("peers", self.peers),
             ("sealer", self.sealer),
             ("outbox", self.outbox),
             ("reminders", self.reminders),
@@ -205,6 +240,7 @@ class PostOffice:
 
     async def stop(self) -> None:
         """Close the doors (421 to idle clients), finish what runs, and end."""
+        reach("draining")
         drain = self.config.submission.drain_seconds
         await asyncio.gather(*(door.stop(drain) for door in self.doors))
         for task in self._tasks:
@@ -215,6 +251,7 @@ class PostOffice:
         await self.inspector.close()
         self.exchange.close()
         self.hashing.shutdown(cancel_futures=True)
+        reach("drained")
         self.database.stop()
         self.opener.close()
 
@@ -242,19 +279,28 @@ class PostOffice:
     def _watch(self) -> None:
         self.health.add("database", self._database_health)
         self.health.add("blobs", self._blobs_health)
+        self.health.add("disk", self._disk_health)
         self.health.add("reminders", self.reminders.health)
         self.health.add("outbox", self.outbox.health)
         self.health.add("sealer", self.sealer.health)
         self.health.add("tasks", self._tasks_health)
+        self.health.add("sweeper", self.sweeper.health, grave=False)
+        self.health.add("held", self.notice.held, grave=False)
+        self.health.add("backup", self.notice.late, grave=False)
+        self.health.add("fsck", Checked(self.database).faults, grave=False)
         for name, read in (
             ("yizhan_database_commits_total", lambda: self.database.commits),
             ("yizhan_database_units_total", lambda: self.database.units),
             ("yizhan_database_waiting", lambda: self.database.waiting),
             ("yizhan_database_failed", lambda: float(bool(self.database.failed))),
+            ("yizhan_node_elected", lambda: float(self.peers.elected)),
             ("yizhan_free_octets", self._free_octets),
+            ("yizhan_children_replaced_total", lambda: self.inspector.replaced),
             ("yizhan_logins_locked", lambda: self.authenticator.locked),
             ("yizhan_outbox_waiting", lambda: self.outbox.backlog.waiting),
             ("yizhan_evidence_unsealed", lambda: self.sealer.unsealed),
+            ("yizhan_blobs_unclaimed", lambda: self.sweeper.unclaimed),
+            ("yizhan_backup_age_seconds", lambda: self.notice.age),
         ):
             self.metrics.watch(name, read)
 
@@ -268,10 +314,25 @@ class PostOffice:
         return shutil.disk_usage(self.config.state.directory).free
 
     async def _database_health(self) -> str:
-        return self.database.failed and f"no mail is taken: the database: {self.database.failed}"
+        trouble = await self.database.trouble()
+        if trouble:
+            return f"no mail is taken: the database: {trouble}"
+        return await self.peers.health()
 
     async def _blobs_health(self) -> str:
-        return "no mail is taken: a disk write failed" if self.blobs.failed else ""
+        return await asyncio.to_thread(self.blobs.trouble)
+
+    async def _disk_health(self) -> str:
+        """The door looks at the same place and limit before it lets a message in."""
+        limit = self.config.submission.limits.free_space
+        free = await asyncio.to_thread(self._free_octets)
+        if free >= limit:
+            return ""
+        return (
+            f"no mail is taken: only {free / 1e6:.0f} MB are free on the disk of "
+            f"{self.config.state.directory}, and {limit / 1e6:.0f} MB must be "
+            "(submission.limits.free_space)"
+        )
 
     async def _tasks_health(self) -> str:
         return self.broken

@@ -9,6 +9,7 @@
     └── StoreError               the database or the blobs failed; to a client always temporary
         ├── StoreUnavailable     full, locked, shutting down or failed; nothing was written
         ├── CommitUnknown        the commit may or may not have reached the disk
+        ├── StoreDamaged         what was kept is not what comes back
         └── StoreUnusable        another identity, a newer schema: the daemon must not start
 
 `public` is the sentence for the person outside; `str(error)` may add the private cause for the log.
@@ -106,6 +107,13 @@ class StoreUnavailable(StoreError):
 
 class CommitUnknown(StoreError):
     """The commit may or may not have reached the disk; the client must ask again."""
+
+
+class StoreDamaged(StoreError):
+    """The octets that come back are not those that were kept; the cause names the blob.
+
+    To a client it is temporary: the blob may be brought back from a backup.
+    """
 
 
 class StoreUnusable(StoreError):

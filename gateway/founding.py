@@ -1,7 +1,9 @@
 """Founding an office: state directory, database, keys, certificate and configuration file.
 
 Nothing that exists is ever overwritten: a second `init` on the same place says so and stops. What
-fails half way (no gpg, a full disk) is taken away again, so that it can be tried again.
+fails half way (no gpg, a full disk) is taken away again, so that it can be tried again; what a
+crash or a power cut has left is taken away by the next try. The configuration file gets its name
+last, when all the rest is on disk, so an office is there as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,16 +23,24 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import Connection
 
 from gateway import config as configuration
-from gateway.errors import CommandError
+from gateway.errors import CommandError, YizhanError
 from gateway.evidence import keys as evidence_keys
 from gateway.reminders.notifiers import spool
 from gateway.seals import custody
+from gateway.seals.escrow import write_escrow
+from gateway.seals.recovery import create_recovery_key, usable_certificate
 from gateway.seals.signer import load_office_signer
 from gateway.seals.workshop import create_office_key
-from gateway.store import identity, migrate
-from gateway.store.database import Database
+from gateway.store import durable, identity, migrate, server, storage_key
+from gateway.store.database import Database, make_engine
 
 CERTIFICATE_DAYS = 825
+CONFIGURATION = "yizhan.toml"
+UNFINISHED = "unfinished"  # in the state directory until all is on disk
+STORAGE_KEY = "storage.key"
+RECOVERY = "recovery.asc"
+RECOVERY_SECRET = "recovery-secret.asc"  # noqa: S105  # a file name
+_FILES = ("tls.crt", "tls.key", STORAGE_KEY, RECOVERY, RECOVERY_SECRET)  # beside the configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,14 @@ class Plan:
     spool: Path | None = None
     utf8_replies: str = "smtputf8"
     security_officer: str = ""
+    database: str = ""  # URL of an empty PostgreSQL database; empty: SQLite
+    encrypt: bool = True  # blobs at rest; with it goes the recovery key
+    recovery_certificate: Path | None = None  # of a recovery key that is there; else one is made
+
+    @property
+    def recovery_secret(self) -> Path:
+        """Where the secret half of a recovery key that was made here waits for the safe."""
+        return self.folder / RECOVERY_SECRET
 
 
 Fill = Callable[[Connection, configuration.Config], None]
@@ -67,11 +85,67 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None], fill: Fill = no
     Raises CommandError if anything is there already or a directory cannot be made, and what `fill`
     raises.
     """
-    file = plan.folder / "yizhan.toml"
-    for taken in (file, plan.state / identity.FILE):
+    file = plan.folder / CONFIGURATION
+    if is_unfinished(plan.folder, plan.state):
+        say("taking away what an earlier try has left ...")
+        # With files of the same names elsewhere that try had nothing to do.
+        mark = (plan.state / UNFINISHED).read_text(encoding="utf-8", errors="replace")
+        take_away(plan, files=mark == str(plan.folder))
+    _verify(plan)
+    require_database(plan)
+    for folder in (plan.folder, plan.state, plan.state / "blobs"):
+        try:
+            _make_folder(folder)
+        except OSError as error:
+            raise CommandError(f"{folder}: cannot be made: {error.strerror}") from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CommandError(f"{folder}: cannot be written; it must belong to the daemon's user")
+    try:
+        _write_new(plan.state / UNFINISHED, os.fsencode(plan.folder), 0o600)
+        durable.sync(plan.state / UNFINISHED)
+        durable.sync(plan.state)
+        _make(plan, file.with_name(f".{file.name}.new"), now, say, fill)
+        _publish(plan, file)
+    except BaseException:
+        take_away(plan)
+        if plan.database:  # it was empty; what an earlier try has left there is not touched
+            engine = make_engine(plan.database)
+            server.empty(engine)
+            engine.dispose()
+        raise
+    return file
+
+
+def require_database(plan: Plan) -> None:
+    """Whether the database that was given is there, usable and empty; raises CommandError."""
+    if not plan.database:
+        return
+    if not plan.database.startswith("postgresql+psycopg://"):
+        raise CommandError(
+            "--database: must be a PostgreSQL URL such as "
+            "postgresql+psycopg://yizhan@db.heping.test/yizhan"
+        )
+    try:
+        engine = make_engine(plan.database)
+        try:
+            server.require_empty(engine)
+        finally:
+            engine.dispose()
+    except YizhanError as error:
+        raise CommandError(error.public.replace("state.database", "--database")) from error
+
+
+def is_unfinished(folder: Path, state: Path) -> bool:
+    """Whether a founding there was cut off, so that what it left may be taken away."""
+    return not (folder / CONFIGURATION).exists() and (state / UNFINISHED).exists()
+
+
+def _verify(plan: Plan) -> None:
+    """Raise CommandError for anything that is there already, and for a plan that cannot be."""
+    for taken in (plan.folder / CONFIGURATION, plan.state / identity.FILE):
         if taken.exists():
             raise CommandError(f"{taken}: there is an office here already; nothing was changed")
-    for taken in (plan.folder / "tls.crt", plan.folder / "tls.key"):
+    for taken in (plan.folder / name for name in _FILES):
         if taken.exists():
             raise CommandError(f"{taken}: there is such a file already; nothing was changed")
     if plan.state.is_dir() and any(plan.state.iterdir()):
@@ -84,19 +158,31 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None], fill: Fill = no
         ipaddress.ip_address(plan.address)
     except ValueError:
         raise CommandError(f"{plan.address!r} is not an IP address") from None
-    for folder in (plan.folder, plan.state, plan.state / "blobs"):
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise CommandError(f"{folder}: cannot be made: {error.strerror}") from error
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise CommandError(f"{folder}: cannot be written; it must belong to the daemon's user")
-    try:
-        _make(plan, file, now, say, fill)
-    except BaseException:
-        take_away(plan)
-        raise
-    return file
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and what is missing above it, so that they last. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        durable.sync(one.parent)
+
+
+def _publish(plan: Plan, file: Path) -> None:
+    """Sync all that was made, and only then give the configuration file its name."""
+    durable.sync_tree(plan.state)
+    if plan.spool is not None:
+        durable.sync_tree(plan.spool)
+        durable.sync(plan.spool.parent)
+    new = file.with_name(f".{file.name}.new")
+    for made in (new, *(plan.folder / name for name in _FILES)):
+        if made.exists():
+            durable.sync(made)
+    durable.sync(plan.folder)  # a new name may last before the others do
+    new.rename(file)
+    durable.sync(plan.folder)
+    (plan.state / UNFINISHED).unlink()
+    durable.sync(plan.state)
 
 
 def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fill: Fill) -> None:
@@ -104,10 +190,12 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
     make_certificate(plan, now)
     if plan.spool is not None:
         spool.prepare(plan.spool)
-    file.write_text(render(plan), encoding="utf-8")
+    # The URL of a database may have a password.
+    _write_new(file, render(plan).encode(), 0o600 if plan.database else 0o644)
     settings = configuration.load(file)
     say("making the database ...")
-    _write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode
+    if not plan.database:
+        _write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode
     database = Database(settings.state.database_url, readers=1)
     try:
         migrate.upgrade(database.engine)
@@ -118,6 +206,8 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
             name=plan.name_en or plan.name,
             address=f"postmaster@{plan.domain}",
         )
+        if plan.encrypt:
+            _make_storage_key(plan, settings, say)
         signer = load_office_signer(settings.seals, plan.state)
         say("making the evidence key ...")
         key = evidence_keys.create_evidence_key(plan.state)
@@ -134,15 +224,44 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
         database.stop()
 
 
-def take_away(plan: Plan) -> None:
-    """Undo a founding that failed; the state directory was empty before it."""
-    for made in (plan.folder / "yizhan.toml", plan.folder / "tls.crt", plan.folder / "tls.key"):
-        made.unlink(missing_ok=True)
+def _make_storage_key(
+    plan: Plan, settings: configuration.Config, say: Callable[[str], None]
+) -> None:
+    """The storage key, and its escrow to the office key and the recovery key."""
+    if plan.recovery_certificate is None:
+        say("making the recovery key ...")
+        certificate, secret = create_recovery_key(settings.seals, plan.state, plan.domain)
+        _write_new(plan.recovery_secret, secret.encode("ascii"), 0o600)
+    else:
+        certificate = _usable(plan.recovery_certificate)
+    _write_new(plan.folder / RECOVERY, certificate.encode("ascii"), 0o644)
+    say("making the storage key ...")
+    ring = storage_key.KeyRing((storage_key.generate(),))
+    _write_new(plan.folder / STORAGE_KEY, ring.render(), 0o600)
+    write_escrow(settings, ring)
+
+
+def _usable(path: Path) -> str:
+    try:
+        return usable_certificate(path.read_bytes(), f"recovery certificate: {path}")
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def take_away(plan: Plan, *, files: bool = True) -> None:
+    """Undo a founding that failed; the state directory was empty before it.
+
+    `files` is whether those beside the configuration are of that founding, too.
+    """
+    for name in (CONFIGURATION, f".{CONFIGURATION}.new", *_FILES) if files else ():
+        (plan.folder / name).unlink(missing_ok=True)
+    mark = plan.state / UNFINISHED
     for left in plan.state.iterdir():
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
-        else:
+        elif left != mark:
             left.unlink(missing_ok=True)
+    mark.unlink(missing_ok=True)  # last: as long as anything is left, the next try may take it away
 
 
 def make_certificate(plan: Plan, now: datetime) -> None:
@@ -195,12 +314,23 @@ def render(plan: Plan) -> str:
         "",
         "[state]",
         f"directory = {_quoted(state if inside else str(plan.state))}",
+        *([f"database = {_quoted(plan.database)}"] if plan.database else []),
         "",
         "[tls]",
         'certificate = "tls.crt"',
         'key = "tls.key"',
         "",
     ]
+    if plan.encrypt:
+        lines += [
+            "[blobs]",
+            "encrypt_at_rest = true",
+            f'storage_key_file = "{STORAGE_KEY}"',
+            "",
+            "[recovery]",
+            f'certificate = "{RECOVERY}"',
+            "",
+        ]
     for port, tls in ((plan.submission_port, "starttls"), (plan.submissions_port, "implicit")):
         lines += [
             "[[submission.listeners]]",
@@ -226,5 +356,3 @@ def _write_new(path: Path, octets: bytes, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())

@@ -36,6 +36,12 @@ _EXAMPLES: dict[str, str] = {
     "office.domain": '"heping.test"',
     "office.name": '"和平区政府电子邮局"',
     "state.directory": '"/var/lib/yizhan"',
+    "blobs.directory": '"/srv/yizhan/blobs"',
+    "blobs.storage_key_file": '"/etc/yizhan/storage.key"',
+    "blobs.s3.bucket": '"documents"',
+    "blobs.s3.access_key_file": '"/etc/yizhan/s3.key"',
+    "blobs.s3.certificate": '"/etc/yizhan/objects-ca.crt"',
+    "recovery.certificate": '"/etc/yizhan/recovery.asc"',
     "submission.listeners.port": "587",
     "submission.client_ca": '"/etc/yizhan/client-ca.pem"',
     "tls.certificate": '"/etc/yizhan/tls.crt"',
@@ -63,8 +69,8 @@ def sample() -> str:
     return _SAMPLE_HEAD + "".join(_tables("", Config))
 
 
-def _tables(name: str, model: type[Section]) -> list[str]:
-    """The keys of a table, then the tables within it, as TOML demands."""
+def _tables(name: str, model: type[Section], optional: str = "") -> list[str]:
+    """The keys of a table, then the tables within it, as TOML demands; `optional` is a `#`."""
     lines: list[str] = []
     tables: list[str] = []
     for key, field in model.model_fields.items():
@@ -73,11 +79,12 @@ def _tables(name: str, model: type[Section]) -> list[str]:
         if inner is None:
             lines += [f"# {line}\n" for line in wrap(_meaning(field), 96)]
             given = _EXAMPLES.get(path) or _toml(field.default)
-            lines.append(f"{'' if field.is_required() else '#'}{key} = {given}\n")
+            lines.append(f"{optional if field.is_required() else '#'}{key} = {given}\n")
             continue
-        many = inner is not field.annotation
-        head = f"[[{path}]]" if many else f"[{path}]"
-        tables += [f"\n# {field.description}\n{head}\n", *_tables(path, inner)]
+        many = _is_list(field)
+        unused = optional or ("#" if field.default is None else "")
+        head = unused + (f"[[{path}]]" if many else f"[{path}]")
+        tables += [f"\n# {field.description}\n{head}\n", *_tables(path, inner, unused)]
         if many:
             tables.append(_SECOND_DOOR)
     return lines + tables
@@ -92,7 +99,7 @@ def _sections(name: str, model: type[Section]) -> list[str]:
         if inner is None:
             rows.append(f"| `{key}` | {_default(field)} | {_meaning(field)} |\n")
         else:
-            many = " (any number)" if inner is not field.annotation else ""
+            many = " (any number)" if _is_list(field) else ""
             pages += [f"\n## [{path}]{many}\n\n{field.description}\n", *_sections(path, inner)]
     if rows:
         head = "\n| setting | default | meaning |\n| --- | --- | --- |\n"
@@ -114,6 +121,10 @@ def section_of(field: FieldInfo) -> type[Section] | None:
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is list
 
 
 def _default(field: FieldInfo) -> str:

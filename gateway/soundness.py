@@ -15,14 +15,18 @@ from gateway.config import Config, with_file
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
 from gateway.errors import ConfigurationError, YizhanError
+from gateway.founding import RECOVERY_SECRET
 from gateway.intake.tls import TlsHolder
 from gateway.policy.collect import verify_settings
 from gateway.policy.engine import Policy
 from gateway.reminders import choices
 from gateway.reminders.notifiers import make_notifier
+from gateway.seals.escrow import find_escrow_faults, require_keys
+from gateway.seals.recovery import read_recovery_certificate
 from gateway.seals.signer import load_office_signer
-from gateway.store import identity
+from gateway.store import identity, server
 from gateway.store.database import Database
+from gateway.store.drivers import open_blobs, open_kept
 
 
 def find_faults(config: Config, path: Path) -> list[str]:
@@ -45,6 +49,7 @@ def find_faults(config: Config, path: Path) -> list[str]:
             probe()
         except YizhanError as error:
             faults += with_file(path, error.public)
+    faults += find_storage_faults(config, path)
     if shutil.which(config.seals.gpg) is None:
         faults.append(
             f"{path}: seals.gpg: the program {config.seals.gpg} is missing; "
@@ -61,6 +66,49 @@ def find_faults(config: Config, path: Path) -> list[str]:
     return faults
 
 
+def find_advice(config: Config) -> list[str]:
+    """What does not stop the daemon, but will be missed when the machine is lost."""
+    advice = []
+    certificate = config.recovery.certificate
+    if certificate is None:
+        if config.blobs.encrypt_at_rest:
+            advice.append(
+                "recovery.certificate: no recovery key is named; if this machine is lost, only a "
+                "copy of the storage key file opens the documents"
+            )
+        return advice
+    secret = certificate.parent / RECOVERY_SECRET
+    if secret.exists():
+        advice.append(
+            f"{secret}: the secret half of the recovery key still lies here; move it to the safe"
+        )
+    return advice
+
+
+def find_storage_faults(config: Config, path: Path) -> list[str]:
+    """What is wrong with the blobs' store, its keys and their escrow, one sentence each."""
+    faults: list[str] = []
+    try:
+        read_recovery_certificate(config)
+    except YizhanError as error:
+        faults += with_file(path, error.public)
+    try:
+        blobs = open_blobs(config)
+        open_kept(config).read_identity()
+        trouble = blobs.trouble()
+        if trouble:
+            faults.append(f"{path}: blobs: {trouble}")
+        require_keys(config, blobs.ring)
+    except YizhanError as error:
+        return faults + with_file(path, error.public)
+    if config.blobs.encrypt_at_rest and shutil.which(config.seals.gpg) is not None:
+        try:
+            faults += find_escrow_faults(config, blobs.ring)
+        except YizhanError as error:
+            faults += with_file(path, error.public)
+    return faults
+
+
 async def _try_notifier(config: Config) -> None:
     notifier = make_notifier(config.reminders)
     await notifier.start()
@@ -71,6 +119,7 @@ def _verify_store(config: Config) -> None:
     """The database, and what the configuration and the people in it must agree on."""
     database = Database(config.state.database_url, readers=1)
     try:
+        server.require_usable(database.engine)
         identity.verify(database, config.state.directory)
         directory = database.read_now(lambda c: load(c, config.office.domain))
     finally:

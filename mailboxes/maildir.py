@@ -42,8 +42,11 @@ def export(
     directory: Path,
     *,
     progress: Callable[[Progress], None] = lambda _: None,
+    unreadable: tuple[type[Exception], ...] = (),
 ) -> Progress:
     """Write the owner's mailbox into the directory (Maildir++ folders); what was done.
+
+    A message whose octets raise one of `unreadable` is left out; the caller knows of it elsewhere.
 
     Raises NoSuchFolder without such an owner, FileExistsError if the directory holds something
     else, OSError when the disk is full or fails.
@@ -60,7 +63,11 @@ def export(
             name = f"{_unique(folder, row)}:2,{_flags(row.flags, keywords)}"
             written = 0
             if not _exists(target, name):
-                written = _write(target, name, store.pieces(conn, row.id), row.arrived)
+                try:
+                    written = _write(target, name, store.pieces(conn, row.id), row.arrived)
+                except unreadable:
+                    (target / "tmp" / name.partition(":")[0]).unlink(missing_ok=True)
+                    continue
             state = Progress(folder.name, state.done + 1, total, state.octets + written)
             progress(state)
         if keywords:

@@ -245,10 +245,15 @@ class MailboxStore(MessageReader):
         conn.execute(update(table).where(table.c.id == held.id).values(values))
 
     def _bury(self, conn: Connection, held: _Held) -> None:
+        contents = self._tables.contents
+        query = select(contents.c.key, contents.c.kind).where(contents.c.id == held.content_id)
+        content = conn.execute(query).one()
         values = {
             "folder_id": held.folder_id,
             "uid": held.uid,
             "modseq": held.next_modseq(held.folder_id),
+            "key": content.key,
+            "kind": content.kind,
         }
         conn.execute(insert(self._tables.expunged).values(values))
 

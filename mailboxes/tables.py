@@ -126,5 +126,9 @@ def _expunged(metadata: MetaData) -> Table:
         Column("folder_id", Integer, ForeignKey("mailbox_folders.id"), nullable=False),
         Column("uid", BigInteger, nullable=False),
         Column("modseq", BigInteger, nullable=False),
+        # Of the content that was shown: its row may be swept, and a check must still tell a message
+        # that its reader has thrown away from one that was lost.
+        Column("key", Text, nullable=False, server_default="", index=True),
+        Column("kind", Text, nullable=False, server_default=""),
         Index(None, "folder_id", "modseq"),
     )

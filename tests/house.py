@@ -1,4 +1,4 @@
-"""The exchange and the office's letters in one process, without doors: real SQLite, real blobs,
+"""The exchange and the office's letters in one process, without doors: a real database, real blobs,
 the shipped rules, the demo directory and a clock that the test sets.
 """
 
@@ -66,9 +66,9 @@ def _policy() -> Policy:
     return Policy.load(None)
 
 
-def make_database(path: Path) -> None:
+def make_database(url: str) -> None:
     """A database with the demo directory in it, to be copied."""
-    database = Database(f"sqlite:///{path}", readers=1)
+    database = Database(url, readers=1)
     all_tables().create_all(database.engine)
     database.write_now(lambda c: demo_office.populate(c, DOMAIN, {}, "test", NOW))
     database.stop()
@@ -117,12 +117,13 @@ class House:
     """Everything behind the doors."""
 
     folder: Path
+    url: str  # of a database as `make_database` makes it
     disabled_checks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings = config.Policy(disabled_checks=self.disabled_checks)
         self.clock = FakeClock(NOW)
-        self.database = Database(f"sqlite:///{self.folder / 'yizhan.db'}", readers=2)
+        self.database = Database(self.url, readers=2)
         self.blobs = FileBlobs(self.folder / "blobs")
         self.mailboxes = open_mailboxes(self.blobs)
         self.directory = LiveDirectory(self.database, DOMAIN)

@@ -48,10 +48,13 @@ def make_template(folder: Path) -> Path:
     return folder
 
 
-def copy_office(template: Path, folder: Path, *, changes: dict[str, str] | None = None) -> Office:
+def copy_office(
+    template: Path, folder: Path, *, changes: dict[str, str] | None = None, database: str = ""
+) -> Office:
     """A fresh office: same people and keys, no documents, ports of its own.
 
-    `changes` replaces texts in the configuration file.
+    `changes` replaces texts in the configuration file; `database` is the URL of one that has the
+    template's rows, instead of the file that is copied with the rest.
     """
     shutil.copytree(template, folder)
     ports = free_ports(3)
@@ -59,6 +62,9 @@ def copy_office(template: Path, folder: Path, *, changes: dict[str, str] | None 
     text = path.read_text(encoding="utf-8")
     for old, new in zip((2587, 2465, 2580), ports, strict=True):
         text = text.replace(f"port = {old}", f"port = {new}")
+    if database:
+        (folder / "state" / "yizhan.db").unlink()
+        text = text.replace("[state]\n", f'[state]\ndatabase = "{database}"\n')
     for old, new in (changes or {}).items():
         assert old in text, f"{old!r} is not in the configuration"
         text = text.replace(old, new)
@@ -80,6 +86,12 @@ class Office:
     @property
     def config(self) -> Path:
         return self.folder / "yizhan.toml"
+
+    @property
+    def database_url(self) -> str:
+        from gateway import config
+
+        return config.load(self.config).state.database_url
 
     @property
     def log(self) -> str:
@@ -264,12 +276,16 @@ class Office:
         )
 
     def sql(self, query: str, *values: Any) -> list[Any]:
-        """First column of a query on the office's own SQLite file."""
-        import sqlite3
+        """First column of a query on the office's own database, or nothing of a change."""
+        from gateway.store.database import make_engine
 
-        with sqlite3.connect(self.folder / "state" / "yizhan.db") as connection:
-            rows = [row[0] for row in connection.execute(query, values)]
-        connection.close()
+        engine = make_engine(self.database_url)
+        if engine.dialect.name == "postgresql":
+            query = query.replace("%", "%%").replace("?", "%s")
+        with engine.begin() as connection:
+            found = connection.exec_driver_sql(query, values)
+            rows = list(found.scalars()) if found.returns_rows else []
+        engine.dispose()
         return rows
 
     def messages_to_phones(self) -> list[Path]:

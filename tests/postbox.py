@@ -10,7 +10,7 @@ from typing import cast
 
 from gateway.cli.office import opened
 from gateway.exchange.mailroom import open_mailboxes
-from gateway.store.blobs import FileBlobs
+from gateway.store.drivers import open_blobs
 from tests.office import Office
 
 
@@ -60,7 +60,7 @@ class Letter:
 def letters(office: Office, owner: str, about: str = "") -> list[Letter]:
     """The mailbox of `unit:water` or `person:security`; only what is about a document, if named."""
     with opened(office.config) as here, here.database.engine.connect() as connection:
-        store = open_mailboxes(FileBlobs(here.config.state.blobs))
+        store = open_mailboxes(open_blobs(here.config))
         found = [
             Letter(folder.name, row.flags, b"".join(store.pieces(connection, row.id)))
             for folder in store.folders(connection, owner)

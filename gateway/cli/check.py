@@ -39,26 +39,30 @@ def check(
         return
     path = configuration.find(config)
     faults: list[str] = []
+    advice: list[str] = []
     try:
         settings = configuration.load(path)
     except ConfigurationError as error:
         faults = error.public.splitlines()
     else:
         from gateway.cli.office import become_owner
-        from gateway.soundness import find_faults
+        from gateway.soundness import find_advice, find_faults
 
         try:
             become_owner(settings.state.directory)
             faults = find_faults(settings, path)
+            advice = find_advice(settings)
         except YizhanError as error:
             faults = [error.public]
 
     def show() -> None:
         for fault in faults:
             sys.stderr.write(f"{fault}\n")
+        for sentence in advice:
+            sys.stderr.write(f"advice: {sentence}\n")
         if not faults:
             print(f"{path}: nothing is wrong")
 
-    emit({"file": str(path), "faults": faults}, as_json, show)
+    emit({"file": str(path), "faults": faults, "advice": advice}, as_json, show)
     if faults:
         raise typer.Exit(78)

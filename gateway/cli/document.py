@@ -99,11 +99,11 @@ def export(
 
     Example: yizhan document export 06hs3kx9qe7w2v5m8n4r1t0abc -o notice.eml
     """
-    from gateway.store.blobs import FileBlobs
+    from gateway.store.drivers import open_blobs
 
     with opened(config) as office:
         try:
-            source = FileBlobs(office.config.state.blobs).open(document)
+            source = open_blobs(office.config).open(document)
         except (FileNotFoundError, ValueError):
             raise CommandError(
                 f"there is no document {document}; see `yizhan document list`"

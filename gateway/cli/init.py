@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from gateway.config import Config
+    from gateway.founding import Plan
 
 app = typer.Typer(help="Make a new office, step by step.")
 
@@ -35,6 +36,21 @@ def init(
     operator: Annotated[str, typer.Option(help="Login of the first operator.")] = "",
     unit: Annotated[str, typer.Option(help="Code of the operator's unit, e.g. office.")] = "",
     unit_name: Annotated[str, typer.Option("--unit-name", help="Chinese name of that unit.")] = "",
+    recovery_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            "--recovery-certificate",
+            metavar="FILE",
+            help="OpenPGP certificate of the recovery key; without it a key pair is made.",
+        ),
+    ] = None,
+    database: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="Empty PostgreSQL database, postgresql+psycopg://...; without it SQLite is used.",
+        ),
+    ] = "",
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Ask nothing; what is missing is an error.")
     ] = False,
@@ -49,7 +65,7 @@ def init(
     from gateway.cli.office import become_owner
     from gateway.directory.passwords import new_password
     from gateway.domain.clock import SystemClock
-    from gateway.founding import Plan, found
+    from gateway.founding import Plan, found, is_unfinished, require_database
 
     if state.is_dir():  # made for the daemon's user: what is in it must be that user's too
         become_owner(state)
@@ -65,7 +81,7 @@ def init(
         return answer.strip()
 
     for taken in (folder / "yizhan.toml", state / "identity"):
-        if taken.exists():
+        if taken.exists() and not is_unfinished(folder, state):
             raise CommandError(f"{taken}: there is an office here already; nothing was changed")
     plan = Plan(
         folder=folder.absolute(),
@@ -75,7 +91,10 @@ def init(
         name_en=ask("Name of the office in English", name_en, "Post Office"),
         address=ask("IP address on which clients connect", address, "127.0.0.1"),
         security_officer="",
+        recovery_certificate=recovery_certificate,
+        database=database,
     )
+    require_database(plan)
     unit = ask("Code of the operator's unit", unit, "office")
     unit_name = ask("Chinese name of that unit", unit_name)
     operator = ask("Login of the first operator", operator, "operator")
@@ -86,11 +105,28 @@ def init(
         f"\nThe office is ready.\n"
         f"  configuration  {path}\n"
         f"  first login    {operator}, password {password} (shown once)\n\n"
+        f"{_keys(plan)}\n"
         f"Next:\n"
         f"  yizhan check --config {path}\n"
         f"  yizhan directory import units.csv --config {path}\n"
         f"  yizhan serve --config {path}"
     )
+
+
+def _keys(plan: Plan) -> str:
+    """What must be carried to the safe, and why."""
+    from gateway import founding
+
+    lines = [
+        "Documents are kept encrypted. Put copies of these into the safe:",
+        f"  storage key    {plan.folder / founding.STORAGE_KEY} (a copy: the daemon needs it here)",
+    ]
+    if plan.recovery_certificate is None:
+        lines.append(
+            f"  recovery key   {plan.recovery_secret} (MOVE it: with it a lost storage key and the "
+            "keys of a backup come back; nothing here needs it)"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _say(sentence: str) -> None:

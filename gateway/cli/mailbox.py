@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Mailboxes: list, show, export.", no_args_is_help=True)
 
 OwnerArgument = Annotated[
-    str, typer.Argument(metavar="OWNER", help="Whose mailbox, as in `mailbox list`: unit:water.")
+    str,
+    typer.Argument(
+        metavar="OWNER",
+        help="Whose mailbox, as in `mailbox list`: unit:water; the code of a unit will do.",
+        callback=lambda owner: owner if ":" in owner else f"unit:{owner}",
+    ),
 ]
 
 
@@ -29,11 +34,11 @@ def _mailboxes(config: Path | None) -> Iterator[tuple[MailboxStore, Connection]]
     """The mailboxes of an office and one consistent snapshot of its database."""
     from gateway.errors import CommandError, StoreUnavailable
     from gateway.exchange.mailroom import open_mailboxes
-    from gateway.store.blobs import FileBlobs
+    from gateway.store.drivers import open_blobs
     from mailboxes.errors import NoSuchFolder
 
     with opened(config) as office:
-        store = open_mailboxes(FileBlobs(office.config.state.blobs))
+        store = open_mailboxes(open_blobs(office.config))
         try:
             with office.database.engine.connect() as connection, connection.begin():
                 yield store, connection

@@ -28,6 +28,11 @@ COMMANDS = {
     "delivery": "Deliveries: sign for a document in a unit's name.",
     "mailbox": "Mailboxes: list, show, export.",
     "receipt": "Verify a receipt.",
+    "fsck": "Check that nothing is lost, double or changed; repair what can be.",
+    "backup": "Backups: make, verify, list.",
+    "restore": "Restore a backup: from, status, release.",
+    "export": "Everything in open formats, for the owner.",
+    "storage": "Encryption at rest: status, encrypt, rotate, escrow, recover.",
     "demo": "Make the demo office, or play the demo story.",
 }
 
@@ -109,6 +114,9 @@ def main() -> None:
     except Exception as error:  # an operator gets a sentence, a developer the trace
         if os.environ.get("YIZHAN_DEBUG"):
             raise
+        if isinstance(error, OSError) and error.filename:
+            sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+            sys.exit(1)
         sys.stderr.write(
             f"yizhan: an error of the program itself ({type(error).__name__}: {error}); "
             "run it again with YIZHAN_DEBUG=1 and report what it prints\n"

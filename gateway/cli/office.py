@@ -91,9 +91,9 @@ class Office:
 
     def _mailboxes(self) -> MailboxStore:
         from gateway.exchange.mailroom import open_mailboxes
-        from gateway.store.blobs import FileBlobs
+        from gateway.store.drivers import open_blobs
 
-        return open_mailboxes(FileBlobs(self.config.state.blobs))
+        return open_mailboxes(open_blobs(self.config))
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def opened(config: Path | None) -> Iterator[Office]:
     the office was not made yet, StoreUnusable for a foreign or newer store.
     """
     path = configuration.find(config)
-    actor = _actor()
+    actor = who()
     settings = configuration.load(path)
     become_owner(settings.state.directory)
     from gateway.store import identity, migrate
@@ -156,7 +156,8 @@ def _name_of(user: int) -> str:
         return f"#{user}"
 
 
-def _actor() -> str:
+def who() -> str:
+    """Who runs this command, as logs and evidence name them; behind sudo the person too."""
     user = _name_of(os.getuid())
     behind = os.environ.get("SUDO_USER", "")
     return f"{behind} (as {user})" if behind and behind != user else user

@@ -63,10 +63,11 @@ def issue(
     Example: yizhan seal issue water --out /media/usb
     """
     from gateway.seals import custody
-    from gateway.seals.handover import write_halves
+    from gateway.seals.handover import require_folder, write_halves
 
     passphrase = _passphrase(passphrase_file, bare=no_passphrase)
     with opened(config) as office:
+        require_folder(out)
         found = _unit(_directory(office), unit)
         limit = _limit(office, found)
         office.database.read_now(lambda conn: custody.check_room(conn, found.id, limit=limit))
@@ -124,11 +125,13 @@ def replace(
     Example: yizhan seal replace 74234AE12B661DA0 --out /media/usb
     """
     from gateway.seals import custody
-    from gateway.seals.handover import write_halves
+    from gateway.seals.handover import require_folder, write_halves
 
     key = _read(file) if file is not None else b""
     passphrase = _passphrase(passphrase_file, bare=no_passphrase) if file is None else ""
     with opened(config) as office:
+        if file is None:
+            require_folder(out)
         old = office.database.read_now(lambda conn: custody.in_force(conn, seal))
         found = _unit_by_id(_directory(office), old.unit_id)
         files: tuple[Path, ...] = ()

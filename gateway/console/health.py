@@ -22,11 +22,12 @@ class Finding:
 
     name: str
     sentence: str
+    grave: bool = True  # False: somebody should know, but the office does its work
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.sentence
+        """Whether the office does its work."""
+        return not self.sentence or not self.grave
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +43,28 @@ class State:
 
     @property
     def word(self) -> str:
-        """`ok` or `degraded`."""
-        return "ok" if self.ok else "degraded"
+        """`ok`, `attention` (also 200: a person should look) or `degraded` (503)."""
+        if not self.ok:
+            return "degraded"
+        return "attention" if any(finding.sentence for finding in self.findings) else "ok"
 
 
 class Health:
     """The probes of the office."""
 
     def __init__(self) -> None:
-        self._probes: dict[str, Probe] = {}
+        self._probes: dict[str, tuple[Probe, bool]] = {}
 
-    def add(self, name: str, probe: Probe) -> None:
-        """Ask this probe too. Its name is shown, so it is a word of the glossary."""
-        self._probes[name] = probe
+    def add(self, name: str, probe: Probe, *, grave: bool = True) -> None:
+        """Ask this probe too. Its name is shown, so it is a word of the glossary.
+
+        What one says that is not grave is shown, but turns no balancer and no alarm away.
+        """
+        self._probes[name] = (probe, grave)
 
     async def state(self) -> State:
         """Ask all probes at once."""
-        findings = await asyncio.gather(*(_ask(n, p) for n, p in self._probes.items()))
+        findings = await asyncio.gather(*(_ask(n, p, g) for n, (p, g) in self._probes.items()))
         return State(tuple(findings))
 
 
@@ -71,10 +77,10 @@ def always(check: Callable[[], str]) -> Probe:
     return probe
 
 
-async def _ask(name: str, probe: Probe) -> Finding:
+async def _ask(name: str, probe: Probe, grave: bool) -> Finding:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            return Finding(name, await probe())
+            return Finding(name, await probe(), grave)
     except TimeoutError:
         return Finding(name, "does not answer")
     except Exception as error:  # noqa: BLE001  # the page must say that, not fail with it

@@ -27,6 +27,7 @@ from gateway.errors import StoreError
 from gateway.exchange.outbox import Kind
 from gateway.exchange.tables import outbox
 from gateway.store.database import Database
+from gateway.store.facts import is_held
 from gateway.store.fault import reach
 
 log = structlog.stdlib.get_logger("yizhan.outbox")
@@ -94,13 +95,16 @@ class OutboxWorker:
         handlers: Mapping[Kind, Handler],
         clock: Clock,
         poll_seconds: float = POLL_SECONDS,
+        node: str = "",
     ) -> None:
+        """`node` is the same at each start of this node and another for each other node."""
         self._database = database
         self._handlers = handlers
         self._clock = clock
         self._poll = poll_seconds
         self._awake = asyncio.Event()
-        self._us = secrets.token_hex(8)
+        self._node = node
+        self._us = f"{node}/{secrets.token_hex(8)}"
         self._stalled = ""
         self._measured = -math.inf  # loop time
         self.backlog = Backlog()
@@ -148,16 +152,15 @@ class OutboxWorker:
     async def _reclaim(self) -> None:
         """Take back what a dead predecessor had leased; else receipts would wait after a crash.
 
-        Only beside SQLite, which one daemon alone uses: elsewhere another node may be at work.
+        Not what another node has leased: it may be at work.
         """
-        if self._database.engine.dialect.name != "sqlite":
-            return
-        leased = outbox.c.lease_until > 0
+        ours = outbox.c.lessee.startswith(f"{self._node}/", autoescape=True)
+        leased = and_(outbox.c.lease_until > 0, ours)
         find = select(outbox.c.id).where(leased).limit(1)
         free = update(outbox).where(leased).values(lease_until=0)
         try:
             if await self._database.read(lambda c: c.execute(find).first()):
-                await self._database.write(lambda c: c.execute(free).rowcount)
+                await self._database.write(lambda c: c.execute(free).rowcount, "outbox-reclaim")
         except StoreError as error:
             log.error("outbox not reclaimed, its leases run out by themselves", error=str(error))
 
@@ -165,7 +168,7 @@ class OutboxWorker:
         """Lease what is due and finish it; True if there was any progress."""
         if not await self._database.read(self._has_due):
             return False
-        pieces = await self._database.write(self._lease)
+        pieces = await self._database.write(self._lease, "outbox-lease")
         done = await asyncio.gather(*(self._finish(piece) for piece in pieces))
         return any(done)
 
@@ -173,12 +176,12 @@ class OutboxWorker:
         try:
             finish = await self._handlers[Kind(piece.kind)](piece)
             reach("receipt-rendered")
-            await self._database.write(lambda connection: _complete(connection, piece, finish))
+            await self._database.write(lambda c: _complete(c, piece, finish), "outbox-done")
             reach("piece-finished")
         except asyncio.CancelledError:
             raise
         except NotYet:
-            await self._database.write(lambda c: self._put_back(c, piece, 0.2, "", count=False))
+            await self._return(piece, 0.2, "", count=False)
             return False
         except Exception as error:  # noqa: BLE001  # it stays in the outbox and is tried again
             wait = min(2.0 ** min(piece.attempts, 12), 3600)
@@ -191,14 +194,16 @@ class OutboxWorker:
                 again_in_seconds=wait,
             )
             text = f"{type(error).__name__}: {error}"[:500]
-            await self._database.write(lambda c: self._put_back(c, piece, wait, text, count=True))
+            await self._return(piece, wait, text, count=True)
             return False
         return True
 
     def _has_due(self, connection: Connection) -> bool:
         """Asked before leasing, so that an idle office writes nothing."""
         now = milliseconds(self._clock.now())
-        return connection.execute(_ANY_DUE, {"now": now}).first() is not None
+        if connection.execute(_ANY_DUE, {"now": now}).first() is None:
+            return False
+        return not is_held(connection)  # restored: the operator looks first at what would go out
 
     def _lease(self, connection: Connection) -> list[Piece]:
         now = self._clock.now()
@@ -211,6 +216,11 @@ class OutboxWorker:
             Piece(r.id, r.kind, r.document_id, r.payload, r.attempts + 1, until, self._us)
             for r in rows
         ]
+
+    async def _return(self, piece: Piece, seconds: float, error: str, *, count: bool) -> None:
+        await self._database.write(
+            lambda c: self._put_back(c, piece, seconds, error, count=count), "outbox-put-back"
+        )
 
     def _put_back(
         self, connection: Connection, piece: Piece, seconds: float, error: str, *, count: bool
@@ -235,6 +245,7 @@ def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> No
     removed = connection.execute(_REMOVE, lease).rowcount
     if removed and finish is not None:
         finish(connection)
+        reach("receipt-appended")
 
 
 def _still_leased(piece: Piece) -> ColumnElement[bool]:

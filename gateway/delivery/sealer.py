@@ -1,4 +1,7 @@
-"""The sealer: numbers new records and signs a checkpoint, each second in which there are any."""
+"""The sealer: numbers new records and signs a checkpoint, each second in which there are any.
+
+Of several nodes only the elected one does; the others look again each second.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,18 @@ class Sealer:
     """Extends the log; `sealed` is called after each checkpoint, so that receipts can go out."""
 
     def __init__(
-        self, database: Database, evidence: Log, clock: Clock, sealed: Callable[[], None]
+        self,
+        database: Database,
+        evidence: Log,
+        clock: Clock,
+        sealed: Callable[[], None],
+        elected: Callable[[], bool] = lambda: True,
     ) -> None:
         self._database = database
         self._log = evidence
         self._clock = clock
         self._sealed = sealed
+        self._elected = elected
         self._awake = asyncio.Event()
         self._stalled = ""
         self.unsealed = 0  # records that no checkpoint covered when last looked at
@@ -41,7 +50,7 @@ class Sealer:
         while True:
             self._awake.clear()
             try:
-                busy = await self.turn()
+                busy = self._elected() and await self.turn()
                 self._stalled = ""
                 if busy:
                     # Under load one checkpoint for the records of many documents.
@@ -69,7 +78,10 @@ class Sealer:
         while count := await self._database.read(waiting):
             self.unsealed = count
             now = self._clock.now()
-            checkpoint = await self._database.write(lambda c, now=now: self._log.seal(c, now))  # type: ignore[misc]
+            checkpoint = await self._database.write(
+                lambda c, now=now: self._log.seal(c, now),  # type: ignore[misc]
+                "seal",
+            )
             if checkpoint is None:
                 break
             sealed = True

@@ -22,6 +22,8 @@ class Event(StrEnum):
     SEAL_REPLACED = "SealReplaced"
     SEAL_CANCELLED = "SealCancelled"
     SEAL_USED = "SealUsed"
+    STORE_RESTORED = "StoreRestored"  # about the store, not a document: its id is the identity
+    STORE_RELEASED = "StoreReleased"
 
     @property
     def uri(self) -> str:
@@ -34,7 +36,10 @@ class Event(StrEnum):
         return self in _NEGATIVE
 
 
-_OWN = {Event.SEAL_ISSUED, Event.SEAL_REPLACED, Event.SEAL_CANCELLED, Event.SEAL_USED}
+_OWN = {
+    Event.SEAL_ISSUED, Event.SEAL_REPLACED, Event.SEAL_CANCELLED, Event.SEAL_USED,
+    Event.STORE_RESTORED, Event.STORE_RELEASED,
+}  # fmt: skip
 _NEGATIVE = {
     Event.SUBMISSION_REJECTION,
     Event.CONTENT_CONSIGNMENT_FAILURE,

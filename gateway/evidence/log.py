@@ -1,8 +1,8 @@
 """The tamper-evident log: an RFC 6962 tree over the octets of all records, sealed in steps.
 
 Records enter in the transaction of their act; the sealer later numbers them, extends the tree and
-signs a checkpoint. One sealer at a time: two would give one number twice, and the database refuses
-the second.
+signs a checkpoint. Sealers take turns; without that two would give one number twice, and the
+database refuses the second.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gateway.evidence import tree
 from gateway.evidence.checkpoint import Checkpoint, sign_checkpoint
 from gateway.evidence.keys import EvidenceKey
 from gateway.evidence.tables import checkpoints, evidence_records, log_entries, log_nodes
+from gateway.store.postgres import take_turn
 
 _CHUNK = 500  # parameters in one IN list: SQLite and PostgreSQL both take it
 
@@ -72,6 +73,7 @@ class Log:
 
         None if no record waits. Call again while `waiting` says that there are more.
         """
+        take_turn(connection, "seal the log")
         rows = connection.execute(_UNSEALED, {"limit": limit}).all()
         if not rows:
             return None

@@ -22,6 +22,7 @@ from gateway.domain.event import Event, Reason
 from gateway.domain.submission import Accepted, Submission
 from gateway.evidence.record import Actor, ContentDigest, ContentPart, Statement
 from gateway.exchange import cabinet, outbox
+from gateway.exchange.documents import hold
 from gateway.exchange.earlier import ENVELOPE_OF, find_resend
 from gateway.exchange.hooks import Delivered
 from gateway.exchange.means import Means
@@ -75,10 +76,7 @@ def accept(connection: Connection, *, means: Means, case: Case) -> Accepted:
     document_id = case.document_id
     addressees = list(case.addressees)
     if case.resend:
-        # A verb locks its document first, so that two cannot number its evidence alike.
-        connection.execute(
-            select(documents.c.id).where(documents.c.id == document_id).with_for_update()
-        )
+        hold(connection, document_id)
         addressees = _new_addressees(connection, document_id, addressees)
         if not addressees:
             return Accepted(document_id, repeated=True)

@@ -16,6 +16,8 @@ from gateway.domain.document import DeliveryState, Opening
 from gateway.evidence.notary import records_of
 from gateway.exchange.tables import deliveries, documents, envelope_recipients, refusals
 
+_HOLD = select(documents.c.id).where(documents.c.id == bindparam("document")).with_for_update()
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -164,6 +166,13 @@ _DELIVERIES = (
 def deliveries_of(connection: Connection, document_id: str) -> list[Row[Any]]:
     """The document's deliveries in the order in which they were made."""
     return list(connection.execute(_DELIVERIES, {"document": document_id}))
+
+
+def hold(connection: Connection, document_id: str) -> None:
+    """Lock the document until the transaction ends, as each verb does before anything else: so no
+    two deadlock over it and its deliveries or reminders, and none numbers its evidence alike.
+    """
+    connection.execute(_HOLD, {"document": document_id})
 
 
 def find_delivery(connection: Connection, document_id: str, owner: str) -> int | None:

@@ -23,7 +23,7 @@ from gateway.domain.document import MessageClass, SealRule
 from gateway.domain.event import Reason
 from gateway.domain.ids import new_id
 from gateway.domain.submission import Accepted, Submission
-from gateway.errors import CommitUnknown, Deferred, Refused
+from gateway.errors import CommitUnknown, Deferred, Refused, StoreError
 from gateway.exchange import prefix, views
 from gateway.exchange.accept import (
     Case,
@@ -88,6 +88,7 @@ class Exchange:
         self._means = means
         self._clock = clock
         self._committed = committed
+        self._latest = 0  # Unix milliseconds in the newest id
         self._writers = ThreadPoolExecutor(16, thread_name_prefix="blob")
 
     def close(self) -> None:
@@ -130,6 +131,7 @@ class Exchange:
             at=submission.received_at,
             mt_priority=submission.priority,
         )
+        reach("inspected")
         facts = await collect(
             submission,
             inspection,
@@ -233,7 +235,8 @@ class Exchange:
                 reply=error.reply,
                 circumstances=circumstances,
                 now=now,
-            )
+            ),
+            "refusal",
         )
         self._committed()
         log.warning(
@@ -273,7 +276,9 @@ class Exchange:
                     self._writers, self._prepare, document_id, bool(first), submission, account,
                     unit, directory, inspection, verdict, "" if first else duplicate,
                 )  # fmt: skip
-                return await self._database.write(partial(accept, means=self._means, case=case))
+                reach("prepared")
+                work = partial(accept, means=self._means, case=case)
+                return await self._database.write(work, "accept")
             except Overtaken as overtaken:
                 self._forget(document_id)
                 first = overtaken.document_id
@@ -287,7 +292,7 @@ class Exchange:
                 raise
 
     def _forget(self, document_id: str) -> None:
-        with suppress(OSError):
+        with suppress(OSError, StoreError):  # else the sweeper finds it
             self._blobs.delete(document_id)
 
     def _prepare(
@@ -349,4 +354,6 @@ class Exchange:
         return self._blobs.open(document_id)
 
     def _new_id(self) -> str:
-        return new_id(milliseconds(self._clock.now()), os.urandom(10))
+        """Ids keep their order, even within a millisecond and under a clock set back."""
+        self._latest = max(self._latest + 1, milliseconds(self._clock.now()))
+        return new_id(self._latest, os.urandom(10))

@@ -57,7 +57,12 @@ def hasten(connection: Connection, kind: Kind, document_id: str, due: datetime) 
     """
     mine = (outbox.c.kind == kind.value) & (outbox.c.document_id == document_id)
     first = connection.execute(
-        select(outbox.c.id).where(mine).order_by(outbox.c.due_at, outbox.c.id).limit(1)
+        # Locked: one that a worker is about to finish is waited for, and then is not there.
+        select(outbox.c.id)
+        .where(mine)
+        .order_by(outbox.c.due_at, outbox.c.id)
+        .limit(1)
+        .with_for_update()
     ).scalar()
     if first is None:
         leave(connection, kind, document_id, {}, due)

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from gateway.directory.model import Owner
 from gateway.directory.snapshot import Directory
 from gateway.exchange import prefix
-from gateway.policy.inspection import Inspection
 from mailboxes.content import Content
+from mailboxes.structure import Part
 from mailboxes.view import restructure
 
 SENT = "sent"
 PLAIN = "plain"
+
+
+class Read(Protocol):
+    """What a view needs to know of the original: an inspection, or a later reading of it."""
+
+    @property
+    def structure(self) -> Part: ...
+
+    @property
+    def subject(self) -> str: ...
 
 
 def variant(owner: Owner, directory: Directory) -> str:
@@ -27,7 +37,7 @@ def variant(owner: Owner, directory: Directory) -> str:
 
 def prepare(
     outcome: prefix.Outcome,
-    inspection: Inspection,
+    inspection: Read,
     size: int,
     open_original: Callable[[], BinaryIO],
     variants: Iterable[str],

@@ -29,6 +29,7 @@ from gateway.intake.parameters import (
 )
 from gateway.intake.services import Services
 from gateway.intake.wire import Gone, TimeUp
+from gateway.store.fault import reach
 from gateway.store.spool import Spool
 
 log = structlog.get_logger("intake")
@@ -224,12 +225,14 @@ class SubmissionSession(Conversation):
         outcome = "abandoned"
         try:
             await self.say(replies.SEND_DATA)
+            reach("data-begun")
             outcome, reply = await self._judge(mail, spool)
         finally:
             size = spool.size
             spool.close()
             self.services.metrics.message(outcome, size, self.loop.time() - begun)
         await self.say(reply)
+        reach("reply-sent")
         self._forget_mail()
 
     async def _judge(self, mail: Transaction, spool: Spool) -> tuple[str, Reply]:
@@ -239,7 +242,8 @@ class SubmissionSession(Conversation):
         except YizhanError as error:
             outcome = "refused" if isinstance(error, Refused) else "deferred"
             reply = as_reply(error)
-            log.info(
+            # What is deferred has a cause that the operator can do something about.
+            (log.info if isinstance(error, Refused) else log.warning)(
                 outcome,
                 peer=self.peer,
                 account=mail.account.login,
@@ -254,6 +258,7 @@ class SubmissionSession(Conversation):
     async def _decide(self, mail: Transaction, spool: Spool) -> Accepted:
         try:
             repaired = await self._receive(spool)
+            reach("data-ended")
         except Refused as refused:
             now = self.services.clock.now()
             submission = self._submission(mail, frozenset(), spool, now)

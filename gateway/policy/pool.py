@@ -1,8 +1,9 @@
 """Examines mail without letting it hurt the daemon: small and plain here, the rest in a child.
 
-A message that kills its child, or outlasts it, is examined once more without reading its files,
-and its digest is remembered so that a resend is not tried again. The key of the office stays in
-this process: a child that finds encrypted content asks for it to be opened here.
+A message that kills its child is examined once more without reading its files, and its digest is
+remembered so that a resend is not tried again. One that outlasts its child may have come to a busy
+machine: it is deferred, and only at the third time examined without reading its files. The key of
+the office stays in this process: a child that finds encrypted content has it opened here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
+
+import structlog
 
 from gateway import config
 from gateway.domain.submission import Content
@@ -43,11 +46,14 @@ from gateway.seals.judge import Judgement, judge
 from gateway.seals.opener import Opener
 from mailboxes.scan import scan
 
+log = structlog.stdlib.get_logger("yizhan.inspector")
+
 T = TypeVar("T")
 
 LARGE = 4 * 1024 * 1024  # octets; one such message at a time, for the sake of memory
 _HERE = 4  # messages examined in threads of this process at once
 _KILLERS = 10_000  # digests remembered
+_TRIES = 3  # for a message that outlasts its child; before the last it is deferred
 _START_SECONDS = 30
 _FEED_SECONDS = 60  # for handing a message over to a child
 _GRACE_SECONDS = 2  # scanning and judging, beside reading files
@@ -62,6 +68,10 @@ _BUSY = Reply(
 
 class ChildDied(Exception):
     """The child ended, was late or broke the protocol."""
+
+
+class ChildLate(ChildDied):
+    """The child was killed because its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +162,20 @@ class _Child:
     @contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
         # Killing closes the pipes, which wakes the thread that waits on them.
-        timer = threading.Timer(seconds, self.process.kill)
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            self.process.kill()
+
+        timer = threading.Timer(seconds, kill)
         timer.daemon = True
         timer.start()
         try:
             yield
         except (OSError, BadFrame) as error:
+            if late.is_set():
+                raise ChildLate(f"not done in {seconds:.0f} seconds") from error
             raise ChildDied(str(error)) from error
         finally:
             timer.cancel()
@@ -186,7 +204,7 @@ class Inspector:
         self._all: set[_Child] = set()
         self._here = asyncio.Semaphore(_HERE)
         self._large = asyncio.Semaphore(1)
-        self._killers: OrderedDict[bytes, None] = OrderedDict()
+        self._killers: OrderedDict[bytes, int] = OrderedDict()  # digest -> tries
         self._tasks: set[asyncio.Task[Inspection]] = set()
         self._threads = ThreadPoolExecutor(
             _HERE + settings.extraction_children, thread_name_prefix="inspect"
@@ -227,7 +245,7 @@ class Inspector:
         seconds = self._settings.extraction_seconds + _GRACE_SECONDS + content.size / _SCAN_RATE
         request = Request(
             unit_id=unit_id, at=at, clock_skew=self._clock_skew, office_host=self._office_host,
-            mt_priority=mt_priority, read=content.sha256 not in self._killers,
+            mt_priority=mt_priority, read=self._killers.get(content.sha256, 0) < _TRIES,
             may_open=opener is not None, cpu_seconds=int(seconds), judgement=None,
         )  # fmt: skip
         task = asyncio.create_task(self._inspect(_Job(content, book, request, opener, seconds)))
@@ -251,8 +269,15 @@ class Inspector:
         async with self._large if job.content.size > LARGE else nullcontext():
             try:
                 return await self._in_child(job)
-            except ChildDied:
-                self._remember(job.content.sha256)
+            except ChildDied as error:
+                tries = self._remember(job.content.sha256, late=isinstance(error, ChildLate))
+                log.warning(
+                    "a child that reads files has died", cause=str(error), tries=tries,
+                    sha256=job.content.sha256.hex(), size=job.content.size,
+                )  # fmt: skip
+                if tries < _TRIES:
+                    cause = f"reading its files: {error}"
+                    raise Deferred.saying(_BUSY, cause=cause) from error
             try:
                 return await self._in_child(replace(job, request=replace(job.request, read=False)))
             except ChildDied as error:
@@ -291,10 +316,13 @@ class Inspector:
             self._all.discard(child)
             await self._run(child.end)
 
-    def _remember(self, digest: bytes) -> None:
-        self._killers[digest] = None
+    def _remember(self, digest: bytes, *, late: bool) -> int:
+        """Count the message's tries; one that has killed its child has had them all."""
+        tries = self._killers.get(digest, 0) + 1 if late else _TRIES
+        self._killers[digest] = tries
         while len(self._killers) > _KILLERS:
             self._killers.popitem(last=False)
+        return tries
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

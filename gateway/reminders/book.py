@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy import (
 from gateway.domain.clock import milliseconds, moment
 from gateway.domain.document import Urgency
 from gateway.domain.event import Event, Reason
+from gateway.exchange.documents import hold
 from gateway.reminders.notifier import Fate, HandedOver, Report
 from gateway.reminders.numbers import masked
 from gateway.reminders.reminder import TRANSITIONS, Reminder, ReminderOutcome, ReminderState
@@ -41,6 +42,7 @@ class Scribe:
 
 
 _ADD = insert(reminders)
+_SOME = select(reminders).where(reminders.c.id.in_(bindparam("some", expanding=True)))
 _STATE = select(reminders.c.state).where(reminders.c.id == bindparam("reminder"))
 
 REPORT_DAYS = 3
@@ -120,6 +122,7 @@ def state_of(connection: Connection, reminder_id: str) -> ReminderState | None:
 
 def hand_over(connection: Connection, one: Reminder, answer: HandedOver, scribe: Scribe) -> bool:
     """The carrier has it: state and evidence together. False if that was already known."""
+    hold(connection, one.document_id)
     if not _change(
         connection,
         one.id,
@@ -139,6 +142,7 @@ def fail(
     connection: Connection, one: Reminder, reason: Reason, detail: str, scribe: Scribe
 ) -> bool:
     """It will not be sent: state and evidence together. False if that was already known."""
+    hold(connection, one.document_id)
     if not _change(
         connection,
         one.id,
@@ -181,19 +185,21 @@ def waiting(connection: Connection, notifier: str, now: datetime, limit: int) ->
                 reminders.c.notifier == notifier,
                 reminders.c.handed_over_at >= since,
             )
-            .order_by(reminders.c.handed_over_at.desc())
+            .order_by(reminders.c.handed_over_at.desc(), reminders.c.id)
             .limit(limit)
         )
     )
 
 
-def report(connection: Connection, reports: Iterable[Report], scribe: Scribe) -> list[Report]:
+def report(connection: Connection, reports: Sequence[Report], scribe: Scribe) -> list[Report]:
     """Keep what the carrier says; a failure becomes evidence. Those that were news."""
     news: list[Report] = []
+    ids = [one.reminder_id for one in reports]
+    rows = {row.id: row for row in connection.execute(_SOME, {"some": ids})}
+    for document_id in sorted({row.document_id for row in rows.values()}):
+        hold(connection, document_id)
     for one in reports:
-        row = connection.execute(
-            select(reminders).where(reminders.c.id == one.reminder_id)
-        ).one_or_none()
+        row = rows.get(one.reminder_id)
         if row is None:
             continue
         after = ReminderState.SENT if one.fate is Fate.SENT else ReminderState.FAILED

@@ -21,10 +21,12 @@ from gateway.domain.event import Reason
 from gateway.errors import StoreError
 from gateway.reminders import book
 from gateway.reminders.book import Record, Scribe
-from gateway.reminders.notifier import CannotHandOver, NeverDeliverable, Notifier
+from gateway.reminders.notifier import CannotHandOver, HandedOver, NeverDeliverable, Notifier
 from gateway.reminders.reminder import Reminder, ReminderState
 from gateway.reminders.schedule import next_try
 from gateway.store.database import Database
+from gateway.store.facts import is_held
+from gateway.store.fault import reach
 
 _log = structlog.stdlib.get_logger("yizhan.reminders")
 
@@ -128,11 +130,12 @@ class ReminderWorker:
 
     async def _take_and_hand_over(self) -> int:
         now = self._clock.now()
-        if not await self._database.read(lambda c: book.has_due(c, now)):
+        # Held after a restore: what went out since the backup would go out twice.
+        if not await self._database.read(lambda c: book.has_due(c, now) and not is_held(c)):
             return 0
         seconds = self._notifier.patience + _LEASE_MARGIN_SECONDS
         taken = await self._database.write(
-            lambda c: book.lease(c, now, seconds=seconds, limit=AT_ONCE)
+            lambda c: book.lease(c, now, seconds=seconds, limit=AT_ONCE), "reminder-lease"
         )
         # All of them are heard out before the first error counts: none may go on unwatched.
         results = await asyncio.gather(
@@ -167,9 +170,8 @@ class ReminderWorker:
         except Exception as error:  # noqa: BLE001  # what we do not know is temporary
             await self._try_later(one, error)
             return
-        scribe = self._scribe()
-        if await self._database.write(lambda c: book.hand_over(c, one, answer, scribe)):
-            self._observe("handed-over")
+        reach("reminder-handed-over")
+        if await self._enter(one, answer):
             _log.info("reminder-handed-over", reminder=one.id, repeated=answer.repeated)
 
     async def _stop(self, one: Reminder) -> None:
@@ -179,7 +181,9 @@ class ReminderWorker:
         except CannotHandOver as error:
             _log.warning("reminder-unknown", reminder=one.id, cause=error.cause)
             return  # the lease ends, and it is asked again
-        if not has_it and await self._database.write(lambda c: book.cancel(c, one)):
+        if not has_it and await self._database.write(
+            lambda c: book.cancel(c, one), "reminder-done"
+        ):
             self._observe("cancelled")
 
     async def _is_found(self, one: Reminder) -> bool:
@@ -191,10 +195,18 @@ class ReminderWorker:
             raise CannotHandOver("the carrier does not answer", cause=str(error)) from error
         if answer is None:
             return False
-        scribe = self._scribe()
-        if await self._database.write(lambda c: book.hand_over(c, one, answer, scribe)):
-            self._observe("handed-over")
+        await self._enter(one, answer)
         return True
+
+    async def _enter(self, one: Reminder, answer: HandedOver) -> bool:
+        """The carrier has it: write that down; False if it was known."""
+        scribe = self._scribe()
+        entered = await self._database.write(
+            lambda c: book.hand_over(c, one, answer, scribe), "reminder-done"
+        )
+        if entered:
+            self._observe("handed-over")
+        return entered
 
     async def _try_later(self, one: Reminder, error: Exception) -> None:
         cause = str(error) or "the carrier did not answer in time"
@@ -208,12 +220,16 @@ class ReminderWorker:
             await self._fail(one, Reason.TECHNICAL_MALFUNCTION, public)
             return
         due = next_try(self._clock.now(), one.attempts)
-        if await self._database.write(lambda c: book.put_back(c, one, due, public)):
+        if await self._database.write(
+            lambda c: book.put_back(c, one, due, public), "reminder-put-back"
+        ):
             self._observe("retried")
 
     async def _fail(self, one: Reminder, reason: Reason, detail: str) -> None:
         scribe = self._scribe()
-        if await self._database.write(lambda c: book.fail(c, one, reason, detail, scribe)):
+        if await self._database.write(
+            lambda c: book.fail(c, one, reason, detail, scribe), "reminder-done"
+        ):
             self._observe("failed")
             _log.warning("reminder-failed", reminder=one.id, reason=reason.value, detail=detail)
 
@@ -228,7 +244,9 @@ class ReminderWorker:
         if not reports:
             return
         scribe = self._scribe()
-        news = await self._database.write(lambda c: book.report(c, reports, scribe))
+        news = await self._database.write(
+            lambda c: book.report(c, reports, scribe), "reminder-report"
+        )
         for one in news:
             self._observe(one.fate.value)
 

@@ -27,6 +27,12 @@ def write_halves(folder: Path, code: str, made: Made) -> tuple[Path, Path]:
     return public, private
 
 
+def require_folder(folder: Path) -> None:
+    """Raise CommandError if no file can be made there: asked before a key is made for it."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"{folder}: no file can be written there; nothing was changed")
+
+
 def armoured(certificate: bytes, revocation: bytes = b"") -> bytes:
     """The public half in ASCII armour; with the revocation, if one is given, merged in."""
     if revocation:

@@ -20,6 +20,7 @@ from typing import TypeVar
 import gnupg
 
 from gateway.errors import CommandError, ConfigurationError, Deferred
+from gateway.seals import locks
 from gateway.seals.opener import CannotOpen
 from gateway.seals.packets import dearmor
 
@@ -84,6 +85,7 @@ class Keyring:
                 f"{LONGEST_HOME}: choose a state directory with a shorter path"
             )
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        locks.remove_dead(home)
         self.home = home
         self._slots = threading.BoundedSemaphore(parallel)
         self._conf = shutil.which("gpgconf", path=_beside(gpg))

@@ -2,22 +2,45 @@
 
 The order in `FileBlobs.put` is the promise: write, fsync the file, rename, fsync the directory.
 A crash before the rename leaves `.tmp` garbage; a crash after it leaves a blob that no row refers
-to. The sweeper removes both once they are older than any transaction.
+to. The sweeper looks after both (`delivery.sweeper`).
 """
 
 from __future__ import annotations
 
 import io
 import os
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gateway.domain.ids import is_id, time_of
 from gateway.errors import StoreUnavailable, StoreUnusable
 from gateway.store.fault import reach
+
+IDENTITY = "identity"  # the file or object that says whose blobs these are
+_DAY = "%Y/%m/%d"
+_PROBE = bytes(4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One blob as it lies in the store."""
+
+    name: str
+    size: int  # octets as kept: of an encrypted blob more than the document has
+    written: float  # Unix seconds
+    whole: bool  # False: a `put` that has not ended, or never will
+
+
+Check = Callable[[BinaryIO], None]
+"""Reads new octets before they take the place of old ones, and may close the file.
+
+Raises if they are not the same.
+"""
 
 
 class Blobs(Protocol):
@@ -26,14 +49,45 @@ class Blobs(Protocol):
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
         """Keep the octets under the name; on return they are on disk.
 
-        Raises StoreUnavailable if nothing was kept, StoreUnusable after a failed fsync.
+        Raises StoreUnavailable if nothing was kept (also if the name is taken), StoreUnusable
+        after a failed fsync.
         """
 
     def open(self, name: str) -> BinaryIO:
-        """A readable, seekable file of the octets. Raises FileNotFoundError."""
+        """A readable, seekable file of the octets.
+
+        Raises FileNotFoundError, and StoreDamaged (here or while it is read) if they are not
+        those that were put.
+        """
 
     def delete(self, name: str) -> None:
         """Forget the name; no error if it is not there."""
+
+    def list(self, *, since: str = "") -> Iterator[Kept]:
+        """What is kept, in the order of the names, from the name `since` on."""
+
+    def discard(self, name: str) -> None:
+        """Remove what an unfinished `put` of that name has left; no error if there is nothing."""
+
+    def trouble(self) -> str:
+        """Why nothing can be put now, one sentence, found by trying; empty if it can."""
+
+
+class Driver(Blobs, Protocol):
+    """What keeps the octets themselves. Beside documents' octets it keeps one identity."""
+
+    def replace(self, name: str, pieces: Iterable[bytes], check: Check) -> None:
+        """Keep these octets under a name that is there already, for `yizhan storage`.
+
+        `check` reads the new ones first. At each moment the name has the old or the new octets,
+        whole. Raises FileNotFoundError, what `check` raises, and what `put` raises.
+        """
+
+    def read_identity(self) -> str:
+        """Whose blobs these are; empty if that was never written."""
+
+    def write_identity(self, identity: str) -> None:
+        """Say whose they are, durably."""
 
 
 class FileBlobs:
@@ -45,10 +99,40 @@ class FileBlobs:
         self._failed = False
 
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
+        target = self._path(name)
+
+        def is_free(_file: BinaryIO) -> None:
+            if target.exists():  # a rename would replace it without a word
+                raise FileExistsError(f"{name} is kept already")
+
+        self._keep(target, pieces, before=is_free)
+
+    def open(self, name: str) -> BinaryIO:
+        return self._path(name).open("rb")
+
+    def replace(self, name: str, pieces: Iterable[bytes], check: Check) -> None:
+        target = self._path(name)
+        if not target.exists():
+            raise FileNotFoundError(name)
+
+        def compare(temporary: Path) -> None:
+            with temporary.open("rb") as file:
+                check(file)
+
+        self.discard(name)  # of a command that was stopped; only one runs at a time
+        self._keep(target, pieces, after=compare)
+
+    def _keep(
+        self,
+        target: Path,
+        pieces: Iterable[bytes],
+        *,
+        before: Check = lambda _file: None,
+        after: Callable[[Path], None] = lambda _path: None,
+    ) -> None:
         if self._failed:
             raise StoreUnusable("a disk write failed before; restart after checking the disk")
-        target = self._path(name)
-        temporary = target.with_name(f".{name}.tmp")
+        temporary = _unfinished(target)
         try:
             self._make_folder(target.parent)
             # Exclusive: of two that put one name, the second stops here.
@@ -57,13 +141,13 @@ class FileBlobs:
             raise _unavailable(error) from error
         try:
             with file:
-                if target.exists():  # a rename would replace it without a word
-                    raise FileExistsError(f"{name} is kept already")
+                before(file)
                 for piece in pieces:
                     file.write(piece)
                 file.flush()
                 reach("blob-written")
                 self._sync(file.fileno())
+            after(temporary)
             reach("blob-synced")
             temporary.rename(target)
             reach("blob-renamed")
@@ -76,11 +160,44 @@ class FileBlobs:
                 raise _unavailable(error) from error
             raise
 
-    def open(self, name: str) -> BinaryIO:
-        return self._path(name).open("rb")
-
     def delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
+
+    def discard(self, name: str) -> None:
+        _unfinished(self._path(name)).unlink(missing_ok=True)
+
+    def list(self, *, since: str = "") -> Iterator[Kept]:
+        first = time_of(since).strftime(_DAY) if since else ""
+        for folder in self._days(first):
+            for path in sorted(_ours(folder), key=_name):
+                name = _name(path)
+                if name < since:
+                    continue
+                with suppress(FileNotFoundError):  # it may end or be deleted meanwhile
+                    found = path.stat()
+                    yield Kept(name, found.st_size, found.st_mtime, path.name == name)
+
+    def _days(self, first: str) -> Iterator[Path]:
+        """The folders of the days from that one on, in order."""
+        for year in _folders(self._directory):
+            for month in _folders(year):
+                for day in _folders(month):
+                    if f"{year.name}/{month.name}/{day.name}" >= first:
+                        yield day
+
+    def trouble(self) -> str:
+        if self._failed:
+            return "no mail is taken: a disk write failed; check the disk, then restart"
+        try:
+            with tempfile.TemporaryFile(dir=self._there()) as file:  # it never has a name
+                file.write(_PROBE)
+        except OSError as error:
+            return f"no mail can be stored: {error.strerror}"
+        return ""
+
+    def _there(self) -> Path:
+        """The folder, or the nearest above it while there is none."""
+        return next(f for f in (self._directory, *self._directory.parents) if f.exists())
 
     @property
     def failed(self) -> bool:
@@ -88,18 +205,27 @@ class FileBlobs:
         the pages, so trying the same fsync again would lie)."""
         return self._failed
 
-    def older_than(self, seconds: float, *, days: int | None = None) -> list[Path]:
-        """Files that were written longer ago, unfinished ones too; of the newest `days` folders."""
-        before = time.time() - seconds
-        folders = sorted(path for path in self._directory.glob("*/*/*") if path.is_dir())
-        chosen = folders if days is None else folders[-days:]
-        with_age = ((path, _written(path)) for folder in chosen for path in _ours(folder))
-        return [path for path, written in with_age if written is not None and written < before]
+    def read_identity(self) -> str:
+        try:
+            return (self._directory / IDENTITY).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+    def write_identity(self, identity: str) -> None:
+        self._make_folder(self._directory)
+        temporary = self._directory / f".{IDENTITY}.tmp"
+        temporary.unlink(missing_ok=True)
+        with _create(temporary) as file:
+            file.write(identity.encode("ascii") + b"\n")
+            file.flush()
+            self._sync(file.fileno())
+        temporary.rename(self._directory / IDENTITY)
+        self._sync_folder(self._directory)
 
     def _path(self, name: str) -> Path:
         if not is_id(name):
             raise ValueError(f"not a blob name: {name!r}")
-        return self._directory / time_of(name).strftime("%Y/%m/%d") / name
+        return self._directory / time_of(name).strftime(_DAY) / name
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._ready:
@@ -133,9 +259,17 @@ class MemoryBlobs:
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
+        self.written: dict[str, float] = {}
+        self._identity = ""
 
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
-        self.kept[name] = b"".join(pieces)
+        octets = b"".join(pieces)
+        if name in self.kept:
+            raise StoreUnavailable(
+                "the store cannot take mail now", cause=f"{name} is kept already"
+            )
+        self.kept[name] = octets
+        self.written[name] = time.time()
 
     def open(self, name: str) -> BinaryIO:
         try:
@@ -143,8 +277,32 @@ class MemoryBlobs:
         except KeyError:
             raise FileNotFoundError(name) from None
 
+    def replace(self, name: str, pieces: Iterable[bytes], check: Check) -> None:
+        octets = b"".join(pieces)
+        if name not in self.kept:
+            raise FileNotFoundError(name)
+        check(io.BytesIO(octets))
+        self.kept[name] = octets
+
     def delete(self, name: str) -> None:
         self.kept.pop(name, None)
+
+    def discard(self, name: str) -> None:
+        """There is never anything unfinished."""
+
+    def list(self, *, since: str = "") -> Iterator[Kept]:
+        for name in sorted(self.kept):
+            if name >= since:
+                yield Kept(name, len(self.kept[name]), self.written[name], whole=True)
+
+    def trouble(self) -> str:
+        return ""
+
+    def read_identity(self) -> str:
+        return self._identity
+
+    def write_identity(self, identity: str) -> None:
+        self._identity = identity
 
 
 def _create(path: Path) -> BinaryIO:
@@ -156,6 +314,15 @@ def _unavailable(error: OSError) -> StoreUnavailable:
     return StoreUnavailable("the store cannot take mail now", cause=str(error))
 
 
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _name(path: Path) -> str:
+    """The blob's name, of an unfinished one too."""
+    return path.name.removeprefix(".").removesuffix(".tmp")
+
+
 def _ours(folder: Path) -> Iterator[Path]:
     """Blobs and unfinished ones; what somebody else has put there is not ours to judge."""
     for path in folder.iterdir():
@@ -164,8 +331,9 @@ def _ours(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _written(path: Path) -> float | None:
+def _folders(folder: Path) -> list[Path]:
+    """The folders in it, in order; none if it is not there."""
     try:
-        return path.stat().st_mtime
+        return sorted(path for path in folder.iterdir() if path.is_dir())
     except FileNotFoundError:
-        return None
+        return []

@@ -1,11 +1,15 @@
-"""The database: one writer thread that commits many units of work at once, and readers in threads.
+"""The database: writer threads whose commits have reached the disk, and readers in threads.
 
 A unit of work is a function of a connection. It touches nothing but the database, never swallows an
-error of the database, and may be run twice. The writer takes all that wait (up to `batch`), runs
-each in a savepoint inside one BEGIN IMMEDIATE, and commits once: the promise of `await write(...)`
-is that the commit has reached the disk. A unit that raises loses only its savepoint. If the
-transaction itself breaks, every unit of the batch fails with StoreUnavailable; if only the outcome
-of the commit is unknown, with CommitUnknown.
+error of the database, and may be run twice. The promise of `await write(...)` is that the commit
+has reached the disk; else it raises StoreUnavailable if nothing was written, or CommitUnknown if
+that cannot be known.
+
+SQLite has one writer, which takes all that wait (up to `batch`), runs each in a savepoint inside
+one BEGIN IMMEDIATE, and commits once. A unit that raises loses only its savepoint; if the
+transaction itself breaks, every unit of the batch fails. PostgreSQL groups commits by itself, so
+there each of several writers runs one unit in one transaction: none waits for another's locks, and
+the loser of a deadlock alone is run again (see `store.postgres`).
 
 Own code because no library has a group commit with savepoints over SQLAlchemy Core: aiosqlite under
 it measured 200 to 720 commits a second, this 84,000 inserts a second.
@@ -22,11 +26,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, exc
+from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, exc, select
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
-from gateway.store import postgres
+from gateway.errors import CommitUnknown, ConfigurationError, StoreError, StoreUnavailable
+from gateway.store import postgres, sqlite
 from gateway.store.fault import reach
 
 T = TypeVar("T")
@@ -49,15 +53,20 @@ _FATAL = {
 _NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT}
 
 
+PROBE_SECONDS = 6.0
+_PROBE = select(1)
+
+
 @dataclass(slots=True)
 class _Unit:
     work: Work[Any]
     done: Future[Any]
+    kind: str
     result: Any = None
     error: BaseException | None = None
 
 
-def make_engine(url: str, *, readers: int = 4, patience: float = 30.0) -> Engine:
+def make_engine(url: str, *, connections: int = 5, patience: float = 30.0) -> Engine:
     """An engine whose transactions we begin ourselves; SQLite gets WAL with synchronous=FULL.
 
     `patience` is how many seconds to wait for another process's write. A deferred transaction that
@@ -65,11 +74,20 @@ def make_engine(url: str, *, readers: int = 4, patience: float = 30.0) -> Engine
     the driver must never begin one by itself.
     """
     if not url.startswith("sqlite"):
-        return create_engine(
-            url, pool_size=readers + 1, hide_parameters=True, connect_args=postgres.CONNECT
-        )
+        try:
+            engine = create_engine(
+                url, pool_size=connections, max_overflow=4, hide_parameters=True,
+                connect_args=postgres.connect_args(patience),
+            )  # fmt: skip
+        except (exc.ArgumentError, ValueError):  # whose text may have the password
+            raise ConfigurationError(
+                "state.database: not a database URL such as "
+                "postgresql+psycopg://yizhan@db.heping.test/yizhan"
+            ) from None
+        event.listen(engine, "handle_error", postgres.keep_values_out)
+        return engine
     engine = create_engine(
-        url, poolclass=QueuePool, pool_size=readers + 1, max_overflow=4,
+        url, poolclass=QueuePool, pool_size=connections, max_overflow=4,
         hide_parameters=True,  # else an error's text would carry titles into the log
         connect_args={"timeout": patience, "check_same_thread": False},
     )  # fmt: skip
@@ -101,17 +119,29 @@ class Database:
     """State behind two verbs, `write` and `read`; also for commands, as `write_now`, `read_now`."""
 
     def __init__(
-        self, url: str, *, readers: int = 4, batch: int = 256, patience: float = 30.0
+        self,
+        url: str,
+        *,
+        readers: int = 4,
+        writers: int = 8,
+        batch: int = 256,
+        patience: float = 30.0,
     ) -> None:
-        """`patience`: seconds to wait for a write of another process."""
-        self.engine = make_engine(url, readers=readers, patience=patience)
+        """`writers` are PostgreSQL's, `batch` is SQLite's; `patience`: seconds to wait for a write
+        of another process."""
+        alone = url.startswith("sqlite")
+        writers = 1 if alone else writers
+        self.engine = make_engine(url, connections=readers + writers, patience=patience)
         self._writer = self.engine.execution_options(yizhan_write=True)
         self._reader = self.engine  # a transaction of SQLite is one snapshot anyhow
-        if self.engine.dialect.name != "sqlite":
+        if not alone:
             self._reader = self.engine.execution_options(isolation_level=postgres.SNAPSHOT)
-        self._batch = batch
+        self._batch = batch if alone else 1
         self._waiting: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._run = self._run_batches if alone else self._run_units
+        self._writers = writers
+        self._counting = threading.Lock()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._failed = ""
         self.commits = 0
@@ -128,54 +158,99 @@ class Database:
         return self._waiting.qsize()
 
     def start(self) -> None:
-        """Start the writer thread."""
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._thread.start()
+        """Start the writer threads."""
+        self._threads = [
+            threading.Thread(target=self._run, name="writer", daemon=True)
+            for _ in range(self._writers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Finish what waits, then end the threads and close the connections."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+        threads, self._threads = self._threads, []
+        for _ in threads:
             self._waiting.put(None)
+        for thread in threads:
             thread.join()
         self._readers.shutdown()
         self.engine.dispose()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], kind: str = "") -> T:
         """Run a unit of work; on return its commit has reached the disk.
+
+        `kind` is its name among the points at which tests kill the daemon (`store.fault`).
 
         Raises what the work raised (its changes are gone), StoreUnavailable if nothing of the
         batch was written, CommitUnknown if that cannot be known. If the waiting task is cancelled,
         a unit that the writer has not begun is left out; one that it has begun is committed.
         """
-        return cast(T, await asyncio.wrap_future(self._submit(work)))
+        return cast(T, await asyncio.wrap_future(self._submit(work, kind)))
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
 
-    def write_now(self, work: Work[T]) -> T:
-        """`write` for a command: in this thread, in a transaction of its own."""
+    async def trouble(self) -> str:
+        """Why the database takes no writes now, probed; empty if it does."""
+        if self._failed:
+            return self._failed
+        if self.engine.dialect.name == "sqlite":
+            return await asyncio.to_thread(sqlite.trouble, self.engine.url.database or "")
         try:
-            with self._writer.connect() as connection:
-                transaction = connection.begin()
-                result = work(connection)
-                self._finish(connection, transaction)
-                return result
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.read(lambda connection: connection.execute(_PROBE).scalar())
+        except TimeoutError:
+            return "it does not answer"
+        except StoreError as error:
+            return error.cause
+        return ""
+
+    def write_now(self, work: Work[T]) -> T:
+        """`write` for a command: in this thread, in a transaction of its own.
+
+        One command at a time, whichever node it is called on: a verb of the directory or of the
+        seals looks before it writes, and relies on nobody writing in between.
+        """
+
+        def in_turn(connection: Connection) -> T:
+            postgres.take_turn(connection, "a command")
+            return work(connection)
+
+        try:
+            return self._alone(in_turn, "")
         except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise StoreUnavailable("the database cannot be written", cause=str(error)) from error
+            raise _unavailable("the database cannot be written", error) from error
 
     def read_now(self, work: Work[T]) -> T:
         """`read` for a command: in this thread."""
-        try:
+
+        def attempt() -> T:
             with self._reader.connect() as connection, connection.begin():
                 return work(connection)
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise StoreUnavailable("the database cannot be read", cause=str(error)) from error
 
-    def _submit(self, work: Work[T]) -> Future[T]:
-        unit = _Unit(work, Future())
-        if self._thread is None or self._failed:
+        try:
+            return postgres.patiently(attempt)
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            raise _unavailable("the database cannot be read", error) from error
+
+    def _alone(self, work: Work[T], kind: str) -> T:
+        """Run a unit in a transaction of its own, again if it lost to another one."""
+
+        def attempt() -> T:
+            with self._writer.connect() as connection:
+                transaction = connection.begin()
+                result = work(connection)
+                reach("before-commit", kind)
+                self._finish(connection, transaction)
+                reach("after-commit", kind)
+                return result
+
+        return postgres.patiently(attempt)
+
+    def _submit(self, work: Work[T], kind: str) -> Future[T]:
+        unit = _Unit(work, Future(), kind)
+        if not self._threads or self._failed:
             unit.done.set_exception(self._closed())
         else:
             self._waiting.put(unit)
@@ -184,7 +259,30 @@ class Database:
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable("the database takes no writes", cause=self._failed or "stopped")
 
-    def _run(self) -> None:
+    def _run_units(self) -> None:
+        """A writer of PostgreSQL: one unit after the other, each in a transaction of its own."""
+        while (unit := self._waiting.get()) is not None:
+            if not unit.done.set_running_or_notify_cancel():
+                continue  # its waiter has gone
+            try:
+                result = self._alone(unit.work, unit.kind)
+            except exc.DBAPIError as error:
+                if postgres.is_ours(error):  # a broken constraint, a wrong statement
+                    unit.done.set_exception(error)
+                else:
+                    unit.done.set_exception(_unavailable("the database cannot be written", error))
+            except exc.TimeoutError as error:
+                unit.done.set_exception(_unavailable("the database cannot be written", error))
+            except BaseException as error:  # noqa: BLE001  # it belongs to the caller, who gets it
+                unit.done.set_exception(error)
+            else:
+                with self._counting:
+                    self.commits += 1
+                    self.units += 1
+                unit.done.set_result(result)
+
+    def _run_batches(self) -> None:
+        """The writer of SQLite."""
         while batch := self._take():
             # A unit whose waiter has gone is left out; the others can no longer be cancelled, so
             # that setting their results cannot fail and take this thread with it.
@@ -212,14 +310,15 @@ class Database:
         return batch
 
     def _commit(self, batch: list[_Unit]) -> None:
+        kinds = [unit.kind for unit in batch]
         try:
             with self._writer.connect() as connection:
                 transaction = connection.begin()
                 for unit in batch:
                     _run_in_savepoint(connection, unit)
-                reach("before-commit")
+                reach("before-commit", *kinds)
                 self._finish(connection, transaction)
-                reach("after-commit")
+                reach("after-commit", *kinds)
         except StoreError as error:
             _fail(batch, error)
         except BaseException as error:  # noqa: BLE001  # the thread must live; each waiter is told
@@ -238,14 +337,16 @@ class Database:
         try:
             transaction.commit()
         except exc.DBAPIError as error:
+            if postgres.has_lost(error):
+                raise  # and is run again
             cause = str(error.orig)
             lost = error.connection_invalidated
             # A COMMIT that failed may leave the transaction open, and with it the lock, though
             # SQLAlchemy takes it for closed: the connection must not come back from the pool.
             connection.invalidate()
-            if _code(error) in _NOT_COMMITTED or postgres.rolled_back(error):
+            if _code(error) in _NOT_COMMITTED or postgres.is_undone(error):
                 raise StoreUnavailable("the database cannot be written", cause=cause) from error
-            if not lost:
+            if not lost and connection.dialect.name == "sqlite":
                 # After a failed fsync the pages may be gone though a later fsync says they are
                 # not: never try again, take no more mail, and let the health page say so.
                 self._failed = cause
@@ -276,16 +377,18 @@ def _tell(connection: Connection, statement: str) -> None:
 
 def _has_ended(connection: Connection, error: BaseException) -> bool:
     """Whether the error has taken the whole transaction with it, or may have."""
-    driver = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        return not driver.in_transaction or _code(error) in _FATAL
-    return isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    return not driver.in_transaction or _code(error) in _FATAL
 
 
 def _code(error: BaseException) -> int | None:
     """SQLite's primary result code behind an error, if there is one."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else None
+
+
+def _unavailable(sentence: str, error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(sentence, cause=postgres.sentence_of(error))
 
 
 def _fail(batch: list[_Unit], error: StoreError) -> None:

@@ -7,8 +7,10 @@ start, with the sentence that tells the operator which of the two is the strange
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -20,6 +22,7 @@ from gateway.domain.clock import milliseconds
 from gateway.domain.ids import new_id
 from gateway.errors import CommandError, StoreUnusable
 from gateway.store import migrate
+from gateway.store.blobs import Driver
 from gateway.store.database import Database
 from gateway.store.tables import store_identity
 
@@ -64,7 +67,8 @@ def _for_us_alone(path: str, flags: int) -> int:
 def held(directory: Path) -> Iterator[None]:
     """Keep every other daemon away from this state directory while the block runs.
 
-    Two would send each reminder twice: each would take the other's work for a dead one's.
+    Two would take each other's work for that of a dead one. A second node on the same database has
+    a state directory of its own.
 
     Raises StoreUnusable if another has it.
     """
@@ -78,6 +82,17 @@ def held(directory: Path) -> Iterator[None]:
         except BlockingIOError:
             raise StoreUnusable(f"{directory}: another post office runs here already") from None
         yield
+
+
+def node(directory: Path) -> str:
+    """A name of this node, the same at each start.
+
+    It is not kept in the state directory, because a second node is made by copying that.
+    """
+    machine = Path("/etc/machine-id")
+    known = machine.read_text(encoding="ascii").strip() if machine.exists() else ""
+    place = f"{known} {socket.gethostname()} {directory.resolve()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 def verify(database: Database, directory: Path) -> str:
@@ -104,6 +119,34 @@ def verify(database: Database, directory: Path) -> str:
             f"but {directory} is the store {expected}; restore both from one backup"
         )
     return found
+
+
+def verify_blobs(blobs: Driver, found: str, newest: str) -> None:
+    """Check that the blobs are this store's; say so beside them if nothing does yet.
+
+    `newest` is a document that must be among them, empty if there is none: an empty folder where a
+    disk should be mounted, or another bucket, is found before mail goes into it.
+
+    Raises StoreUnusable, ConfigurationError for the store's settings, StoreUnavailable if the
+    store cannot be asked now.
+    """
+    written = blobs.read_identity()
+    if written == found:
+        return
+    if written:
+        raise StoreUnusable(
+            f"the blobs belong to the store {written}, but this is the store {found}: "
+            "see blobs.directory, or blobs.s3"
+        )
+    if newest:
+        try:
+            blobs.open(newest).close()
+        except FileNotFoundError:
+            raise StoreUnusable(
+                "there are documents in the database, but their blobs are not where the "
+                "configuration says: is a disk not mounted? See blobs.directory, or blobs.s3"
+            ) from None
+    blobs.write_identity(found)
 
 
 def _no_office(directory: Path) -> CommandError:

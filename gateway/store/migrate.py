@@ -50,13 +50,13 @@ def require_newest(engine: Engine) -> None:
         )
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring the schema to the newest revision, in one transaction.
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the schema to the newest revision, or that one, in one transaction, one node at a time.
 
     Raises StoreUnusable for a newer schema.
     """
     require_known(engine)
-    if current(engine) == known()[-1]:
+    if current(engine) == (known()[-1] if revision == "head" else revision):
         return
     from alembic import command  # noqa: PLC0415  # slow to import, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
@@ -64,4 +64,4 @@ def upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     config.attributes["engine"] = engine
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

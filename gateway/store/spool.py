@@ -17,6 +17,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
+from gateway.store.fault import reach
+
 PIECE = 65_536
 
 
@@ -101,6 +103,7 @@ class Spool:
         self._head.clear()
         while view:
             view = view[os.write(self._descriptor, view) :]
+        reach("spool-spilled")
 
 
 def _unnamed_file(directory: Path) -> int:

@@ -16,6 +16,10 @@ from tests import certificates, letters
 from tests.certificates import Certificate
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database(
+    "who may log in by which certificate is decided before any document is there"
+)
+
 Find = Callable[[str], str]
 
 

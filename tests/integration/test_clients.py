@@ -16,6 +16,8 @@ import pytest
 from tests import letters, postbox
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database("the wire dialogs of mail clients")
+
 Find = Callable[[str], str]
 ACCEPTED = re.compile(r"250 2\.0\.0 ([0-9a-z]{26}) accepted")
 SUBJECT = "和水报〔2026〕12号 关于防汛值班安排的报告"

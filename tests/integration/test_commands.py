@@ -227,6 +227,17 @@ def test_help_of_the_installed_program_ends_with_an_example() -> None:
     assert "Example: yizhan document list --unit water" in done.stdout
 
 
+def test_a_file_that_cannot_be_written_is_said_in_a_sentence(office: Office) -> None:
+    document = office.accept("water", letters.plain("water", "office", "回复"), "office")
+    done = office.run("document", "export", document, "-o", "/nonexistent/x.eml", check=False)
+    assert (done.returncode, done.stderr) == (1, "/nonexistent/x.eml: No such file or directory\n")
+
+
+def test_the_code_of_a_unit_names_its_mailbox(office: Office) -> None:
+    found = [office.json("mailbox", "show", owner) for owner in ("unit:water", "water")]
+    assert found[0] == found[1]
+
+
 def test_the_health_page_and_the_metrics_say_how_the_office_is(office: Office) -> None:
     before = metrics(office)
     octets = letters.plain("water", "office", "关于健康的函")

@@ -14,6 +14,10 @@ from tests.corpus import samples
 from tests.corpus.sample import RECIPIENT, SENDER, Sample
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database(
+    "what is read from mail, long before it is stored; real mail is stored on both"
+)
+
 SAMPLES = samples()
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=[one.name for one in SAMPLES])
 

@@ -17,6 +17,8 @@ import pytest
 from tests import certificates, letters
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database("the wire dialogs of logins and replies")
+
 ENGLISH_UNIT = "commerce"
 
 

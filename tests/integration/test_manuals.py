@@ -17,6 +17,10 @@ import pytest
 from tests import manuals
 from tests.office import ROOT, Office
 
+pytestmark = pytest.mark.one_database(
+    "a manual is typed as it stands, and it founds an office on SQLite"
+)
+
 DOCS = ROOT / "docs"
 
 
@@ -98,6 +102,10 @@ STAND_INS = {
     "/var/lib/yizhan-seals": "seals-of-units",
     "--out seals-of-units": "--out seals-of-units --no-passphrase",
     "init --yes": "init --yes --folder etc --state state",
+    "/media/safe": "safe",
+    "/backup/yizhan": "backup",
+    "/srv/": "",
+    "yizhan backup --follow 10": "timeout -s INT --preserve-status 6 yizhan backup --follow 1",
 }
 
 
@@ -122,11 +130,28 @@ def test_the_operators_manual_founds_an_office_that_works(machine: Path) -> None
         here = command
         for words, instead in STAND_INS.items():
             here = here.replace(words, instead)
+        if "restore /backup/yizhan --recovery-key" in command:  # the machine is lost
+            for folder in ("etc", "state"):
+                (machine / folder).rename(machine / f"lost-{folder}")
         told = type_in(here, machine, path, YIZHAN_CONFIG="etc/yizhan.toml")
         answers[command] = told.stdout
+        if command.startswith("yizhan init"):  # the recovery key is moved to the safe
+            (machine / "safe").mkdir()
+            secret = machine / "etc" / "recovery-secret.asc"
+            secret.rename(machine / "safe" / secret.name)
     assert "The office is ready" in next(iter(answers.values()))
     assert "nothing is wrong" in answers["yizhan check"]
     assert "3 unit" in answers["yizhan directory import units.csv --passwords new-passwords.toml"]
     assert "BEGIN PGP PUBLIC KEY BLOCK" in answers["yizhan seal export office"]
     assert (machine / "new-passwords.toml").stat().st_mode & 0o077 == 0
     assert len(list((machine / "seals-of-units").iterdir())) == 2
+    assert (
+        "It is held"
+        in answers["yizhan restore /backup/yizhan --recovery-key /media/safe/recovery-secret.asc"]
+    )
+    assert (
+        "released\n"
+        in answers["yizhan restore release --drop-reminders-before 2026-11-22T08:00:00 --yes"]
+    )
+    assert (machine / "trial" / "yizhan.toml").exists()
+    assert (machine / "export" / "verify.py").exists()

@@ -21,6 +21,10 @@ from tests.corpus import files
 from tests.corpus.writing import b_words, crlf, fields, file_part, multipart, text_part
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database(
+    "what is read from mail and judged, before anything is stored"
+)
+
 MARKS = ("机密★1年", "绝密★长期", "機密", "【秘密】", "秘密★10年")  # one for each seed
 # What each marked mail says beside its seed, so that a trace of it can be found.
 SUBJECT, BODY, FILE, NAME = "白杨林渡口", "七星潭闸门", "鹿鸣台水位", "青石桥泵站"

@@ -15,6 +15,8 @@ import pytest
 from bench.memory import PROMISED, Outcome, forms, make_mails, measure, table
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database("the memory of the daemon; the database has no part in it")
+
 MAIL = 25_000_000
 
 

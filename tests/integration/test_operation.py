@@ -18,6 +18,8 @@ import pytest
 from tests import letters, postbox
 from tests.office import ROOT, Office, free_ports
 
+pytestmark = pytest.mark.one_database("founding, users, systemd and backups of an office on SQLite")
+
 ANALYZE = shutil.which("systemd-analyze")
 UNIT = ROOT / "systemd" / "yizhan.service"
 NOBODY = pwd.getpwnam("nobody")

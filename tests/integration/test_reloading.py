@@ -18,6 +18,8 @@ from gateway.cli import check
 from tests import certificates, letters
 from tests.office import ROOT, Office
 
+pytestmark = pytest.mark.one_database("rules, texts and certificates are files")
+
 Reload = Callable[[], dict[str, str]]
 STEPS = ("policies", "templates", "certificates", "reminders")
 REQUIRE = """decides = "refusal"

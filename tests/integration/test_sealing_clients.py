@@ -12,6 +12,8 @@ from tests.gpg import Gpg
 from tests.neomutt import Neomutt
 from tests.office import Office
 
+pytestmark = pytest.mark.one_database("what a client seals and a judge reads")
+
 Find = Callable[[str], str]
 TEXT = "区政府办公室：\n\n    现将值班安排报上。\n\n-- \n水务局\n"
 OFFICE_KEY = "postmaster@heping.test"

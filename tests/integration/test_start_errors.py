@@ -18,6 +18,10 @@ from typer.testing import CliRunner
 from gateway.cli import check as checking
 from tests.office import ROOT, Office
 
+pytestmark = pytest.mark.one_database(
+    "files and settings; the faults of a server are in test_postgres"
+)
+
 
 @dataclass(frozen=True)
 class Fault:

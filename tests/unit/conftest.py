@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,28 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # most unit tests need none of it, and it takes half a second
+    from tests.databases import Databases
     from tests.house import House
-
-
-@pytest.fixture(scope="session")
-def house_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.house import make_database
-
-    path = tmp_path_factory.mktemp("house") / "yizhan.db"
-    make_database(path)
-    return path
 
 
 @pytest.fixture
-async def make_house(house_template: Path, tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
+async def make_house(databases: Databases, tmp_path: Path) -> AsyncIterator[Callable[..., House]]:
     """Makes houses of the test's own, each from a database with the demo directory."""
-    from tests.house import House
+    from tests.house import House, make_database
 
     made: list[House] = []
 
     def make(**settings: list[str]) -> House:
-        shutil.copy(house_template, tmp_path / "yizhan.db")
-        made.append(House(tmp_path, **settings))
+        url = databases.copy("house", make_database, "yizhan")
+        made.append(House(tmp_path, url, **settings))
         return made[-1]
 
     yield make

@@ -120,7 +120,7 @@ def test_a_relative_file_is_anchored_where_it_lies(
         ),
         (
             ('directory = "state"', 'directory = "state"\ndatabase = "sqlite:///yizhan.db"'),
-            "state.database: must be empty or an SQLite URL with an absolute path",
+            "state.database: must be empty, an SQLite URL with an absolute path",
         ),
         (("[tls]", "[submission.limits]\nsize = 1.5\n[tls]"), "submission.limits.size: must be"),
         (("[tls]", "[policy]\nclamd_seconds = inf\n[tls]"), "policy.clamd_seconds: must be"),

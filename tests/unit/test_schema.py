@@ -116,11 +116,12 @@ def test_a_migration_that_fails_takes_those_before_it_back_too(
     engine: Engine, history: Path
 ) -> None:
     migrate.upgrade(engine)
+    before = migrate.known()[-1]
     add(history, 'op.create_table("second", sa.Column("id", sa.Integer()))')
     add(history, 'op.execute("INSERT INTO nowhere VALUES (1)")')
     with pytest.raises(Exception, match="nowhere"):
         migrate.upgrade(engine)
-    assert migrate.current(engine) == "0001"
+    assert migrate.current(engine) == before
     with engine.connect() as connection:
         tables = connection.execute(text("SELECT name FROM sqlite_master")).scalars().all()
         assert "second" not in tables
@@ -158,9 +159,10 @@ def test_a_migration_that_leaves_rows_without_their_document_is_undone(
     with engine.begin() as connection:
         connection.execute(_DOCUMENT)
         connection.execute(text("INSERT INTO envelope_recipients VALUES ('d', 'x@y', '', '', 0)"))
+    before = migrate.known()[-1]
     add(history, "op.execute(\"DELETE FROM documents WHERE id = 'd'\")")
     with pytest.raises(StoreUnusable, match="refer to nothing"):
         migrate.upgrade(engine)
-    assert migrate.current(engine) == "0001"
+    assert migrate.current(engine) == before
     with engine.connect() as connection:
         assert connection.execute(text("SELECT id FROM documents")).scalar() == "d"

@@ -13,9 +13,8 @@ from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.snapshot import load
 from gateway.domain.clock import SystemClock
 from gateway.soundness import find_missing_people
-from gateway.store.database import Database
+from tests.databases import Databases, opened
 from tests.office import Office
-from tests.schema import all_tables
 
 DOMAIN = "heping.test"
 
@@ -31,9 +30,8 @@ def settings(officer: str = "", client_ca: str | None = None) -> config.Config:
     return config.Config.model_validate(data, strict=False)
 
 
-def test_an_office_without_operator_or_officer_is_told(tmp_path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 't.db'}", readers=1)
-    all_tables().create_all(database.engine)
+def test_an_office_without_operator_or_officer_is_told(databases: Databases) -> None:
+    database = opened(databases, readers=1)
     by: dict[str, Any] = {"actor": "test", "now": SystemClock().now()}
 
     def people(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from alembic import context
 from sqlalchemy import Engine
 
 from gateway.errors import StoreUnusable
+from gateway.store.postgres import take_turn
 from gateway.store.schema import metadata
 
 engine: Engine = context.config.attributes["engine"]
@@ -26,6 +27,10 @@ with engine.execution_options(yizhan_write=True).connect() as connection:
             transactional_ddl=True, transaction_per_migration=False,
         )  # fmt: skip
         with context.begin_transaction():
+            if sqlite is None:
+                # However long the other takes.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            take_turn(connection, "migrate")  # of two nodes that start the second finds it done
             context.run_migrations()
             if sqlite is not None and sqlite.execute("PRAGMA foreign_key_check").fetchone():
                 raise StoreUnusable("a migration left rows that refer to nothing")

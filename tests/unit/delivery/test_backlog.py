@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,8 @@ from gateway.delivery.outbox import Finish, OutboxWorker, Piece
 from gateway.domain.clock import FakeClock
 from gateway.exchange.outbox import Kind, leave
 from gateway.store.database import Database
-from tests.schema import all_tables
+from tests.databases import Databases
+from tests.databases import opened as with_tables
 
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -35,9 +35,8 @@ class Handler:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 't.db'}", readers=2)
-    all_tables().create_all(opened.engine)
+def database(databases: Databases) -> Iterator[Database]:
+    opened = with_tables(databases, readers=2)
     opened.start()
     yield opened
     opened.stop()

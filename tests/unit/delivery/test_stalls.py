@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -89,19 +88,19 @@ async def test_a_lease_of_another_process_is_not_finished_by_ours(house: House) 
     assert [piece.lessee for piece in house.pieces()] == ["b"]
 
 
-async def test_leases_are_taken_back_at_the_start_only_where_one_daemon_alone_works(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_leases_are_taken_back_at_the_start_of_the_same_node_only(house: House) -> None:
     house.database.write_now(lambda c: leave(c, Kind.SUMMARY, "a", {}, house.clock.now()))
-    worker = OutboxWorker(house.database, {Kind.SUMMARY: nothing}, house.clock)
-    await house.database.write(worker._lease)
+
+    def started(node: str) -> OutboxWorker:
+        handlers = {Kind.SUMMARY: nothing}
+        return OutboxWorker(house.database, handlers, house.clock, node=node)
+
+    await house.database.write(started("first")._lease)
     [leased] = house.pieces()
-    with monkeypatch.context() as other:
-        engine = SimpleNamespace(dialect=SimpleNamespace(name="postgresql"))
-        other.setattr(house.database, "engine", engine)
-        await worker._reclaim()
+    for other in ("second", "", "%", "fir"):
+        await started(other)._reclaim()
     assert house.pieces() == [leased]
-    await worker._reclaim()
+    await started("first")._reclaim()
     assert [piece.lease_until for piece in house.pieces()] == [0]
 
 

@@ -1,22 +1,19 @@
-"""A real SQLite file, empty or with the demo office in it."""
+"""A real database, empty or with the demo office in it."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from gateway.directory import demo_office
-from gateway.directory import tables as _tables  # noqa: F401  # registers the tables
 from gateway.directory.edit import add_account, add_unit
 from gateway.directory.model import AccountKind, Level, Role, UnitClass
 from gateway.directory.snapshot import Directory, load
 from gateway.store.database import Database
-from gateway.store.schema import metadata
+from tests.databases import Databases, make_tables, opened
 
 DOMAIN = "heping.test"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -24,27 +21,23 @@ BY = {"actor": "test", "now": NOW}
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    db = Database(f"sqlite:///{tmp_path / 't.db'}", readers=2)
-    metadata.create_all(db.engine)
+def database(databases: Databases) -> Iterator[Database]:
+    db = opened(databases, readers=2)
     yield db
     db.stop()
 
 
-@pytest.fixture(scope="session")
-def demo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "demo.db"
-    db = Database(f"sqlite:///{path}", readers=1)
-    metadata.create_all(db.engine)
+def make_demo(url: str) -> None:
+    """The demo directory in an empty database."""
+    make_tables(url)
+    db = Database(url, readers=1)
     db.write_now(lambda c: demo_office.populate(c, DOMAIN, {}, "test", NOW))
     db.stop()
-    return path
 
 
 @pytest.fixture
-def demo(demo_file: Path, tmp_path: Path) -> Iterator[Database]:
-    shutil.copy(demo_file, tmp_path / "demo.db")
-    db = Database(f"sqlite:///{tmp_path / 'demo.db'}", readers=2)
+def demo(databases: Databases) -> Iterator[Database]:
+    db = Database(databases.copy("demo", make_demo, "demo"), readers=2)
     yield db
     db.stop()
 

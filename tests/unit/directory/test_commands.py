@@ -20,11 +20,12 @@ from gateway.cli import account, directory, duty, group, unit
 from gateway.cli.main import main
 from gateway.directory.passwords import verify
 from gateway.exchange import mailroom
-from gateway.store import identity, migrate
+from gateway.store import identity
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
 from mailboxes.content import Content
 from tests import certificates
+from tests.databases import Databases, migrated
 
 from .conftest import DOMAIN, NOW, read
 
@@ -41,18 +42,22 @@ class Shell:
     """Runs commands against an office and gives back what they print."""
 
     def __init__(
-        self, folder: Path, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+        self,
+        folder: Path,
+        url: str,
+        patch: pytest.MonkeyPatch,
+        capture: pytest.CaptureFixture[str],
     ) -> None:
         self.patch = patch
         self.capture = capture
         self.state = folder / "state"
         self.state.mkdir(mode=0o700)
-        self.database = Database(f"sqlite:///{self.state / 'yizhan.db'}", readers=1)
+        self.database = Database(url, readers=1)
         patch.setenv("YIZHAN_CONFIG", str(folder / "yizhan.toml"))
         self.config = folder / "yizhan.toml"
         self.config.write_text(
             f'[office]\ndomain = "{DOMAIN}"\nname = "和平区"\n'
-            '[state]\ndirectory = "state"\n'
+            f'[state]\ndirectory = "state"\ndatabase = "{url}"\n'
             "[[submission.listeners]]\nport = 0\n"
             '[tls]\ncertificate = "c.pem"\nkey = "k.pem"\n'
         )
@@ -73,10 +78,12 @@ class Shell:
 
 @pytest.fixture
 def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    databases: Databases,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Shell]:
-    made = Shell(tmp_path, monkeypatch, capsys)
-    migrate.upgrade(made.database.engine)
+    made = Shell(tmp_path, databases.copy("migrated", migrated), monkeypatch, capsys)
     identity.create(made.database, made.state, DOMAIN, NOW)
     yield made
     made.database.stop()

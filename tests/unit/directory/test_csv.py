@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection
 
@@ -14,7 +12,7 @@ from gateway.directory.model import AccountKind, Level, Post, Role, UnitClass
 from gateway.directory.passwords import new_password
 from gateway.errors import CommandError
 from gateway.store.database import Database
-from gateway.store.schema import metadata
+from tests.databases import Databases, make_tables
 
 from .conftest import BY, read, write
 
@@ -98,7 +96,7 @@ def test_a_blank_cell_keeps_and_a_hyphen_empties(office: Database) -> None:
 
 @pytest.mark.parametrize("chinese", [False, True])
 def test_what_is_given_out_makes_the_same_office_again(
-    demo: Database, tmp_path: Path, chinese: bool
+    demo: Database, databases: Databases, chinese: bool
 ) -> None:
     write(demo, merge_units, "parks", into="urban")
     write(demo, merge_units, "urban", into="housing")
@@ -116,8 +114,7 @@ def test_what_is_given_out_makes_the_same_office_again(
     given = csvexport.give(read(demo))
     octets = csvfile.write(given, chinese=chinese).encode("gb18030")
 
-    other = Database(f"sqlite:///{tmp_path / 'other.db'}", readers=1)
-    metadata.create_all(other.engine)
+    other = Database(databases.copy("tables", make_tables, "other"), readers=1)
     take(other, octets)
     assert csvexport.give(read(other)) == given
     lines = len(other.read_now(lambda conn: log(conn, limit=9999)))

@@ -17,7 +17,7 @@ async def test_a_change_by_another_process_is_seen_at_once(office: Database) -> 
     live = LiveDirectory(office, DOMAIN)
     first = await live.current()
     assert await live.current() is first
-    other = Database(str(office.engine.url), readers=1)
+    other = Database(office.engine.url.render_as_string(hide_password=False), readers=1)
     other.write_now(lambda conn: change_unit(conn, "water", name="水务管理局", **BY))
     other.stop()
     assert live.now() is first

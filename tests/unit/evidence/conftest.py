@@ -27,8 +27,8 @@ from gateway.evidence.record import Actor, ContentDigest, ContentPart, Record, S
 from gateway.resources import folder
 from gateway.seals.signer import FakeSigner
 from gateway.store.database import Database
-from gateway.store.schema import metadata
 from gateway.templating import Templates
+from tests.databases import Databases, opened
 
 NOW = datetime(2026, 3, 9, 8, 30, 0, 123000, UTC)
 DOCUMENT = "01h2xcejqtf2nbrexx3vqjhp41"
@@ -37,9 +37,8 @@ ORIGINAL = b"Subject: x\r\n\r\nbody\r\n"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database("sqlite:///" + str(tmp_path / "t.db"))
-    metadata.create_all(made.engine)
+def database(databases: Databases) -> Iterator[Database]:
+    made = opened(databases)
     yield made
     made.stop()
 

@@ -102,14 +102,15 @@ async def test_a_full_database_is_temporary_and_does_not_fill_the_disk_with_blob
 async def test_a_commit_in_doubt_keeps_the_blob(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = house.database.engine.dialect.do_commit
+    dialect = house.database.engine.dialect
+    commit, error = dialect.do_commit, dialect.dbapi.OperationalError
 
     def doubtful(connection: Any) -> None:
         if threading.current_thread().name == "writer":
-            raise sqlite3.OperationalError("disk I/O error")
+            raise error("disk I/O error")
         commit(connection)
 
-    monkeypatch.setattr(house.database.engine.dialect, "do_commit", doubtful)
+    monkeypatch.setattr(dialect, "do_commit", doubtful)
     with pytest.raises(CommitUnknown):
         await house.accept("office", notice(), "water")
     assert len(house.kept()) == 1

@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from gateway.directory.edit import change_unit
 from gateway.directory.model import UnitClass
@@ -15,6 +15,7 @@ from gateway.directory.tables import accounts, directory_version
 from gateway.errors import Deferred, Refused
 from tests import letters
 from tests.house import House
+from tests.schema import all_tables
 
 SUBJECT = "机密★1年 关于专项资金的函"
 
@@ -30,9 +31,16 @@ async def refused(house: House, login: str, octets: bytes, *to: str, **more: Any
 
 
 def everything(house: House) -> bytes:
-    """All that is on disk."""
-    house.database.write_now(lambda c: c.exec_driver_sql("PRAGMA user_version=1").rowcount)
-    return b"".join(path.read_bytes() for path in house.folder.rglob("*") if path.is_file())
+    """All that is on disk: every cell of every table, and every file."""
+
+    def cells(connection: Connection) -> list[object]:
+        tables = all_tables().sorted_tables
+        return [cell for one in tables for row in connection.execute(select(one)) for cell in row]
+
+    found = house.database.read_now(cells)
+    octets = [cell if isinstance(cell, bytes) else str(cell).encode() for cell in found]
+    octets += [path.read_bytes() for path in house.folder.rglob("*") if path.is_file()]
+    return b"\n".join(octets)
 
 
 async def test_a_refusal_is_evidence_a_receipt_and_an_alert_in_one_transaction(

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import MetaData
 
 from gateway.store.blobs import MemoryBlobs
-from gateway.store.database import Database
+from gateway.store.database import Database, make_engine
 from mailboxes.store import MailboxStore
 from mailboxes.tables import make_tables
+from tests.databases import Databases
 
 
 def _shared_mail() -> Path:
@@ -46,10 +47,15 @@ def metadata() -> MetaData:
 
 
 @pytest.fixture
-def database(tmp_path: Path, metadata: MetaData) -> Iterator[Database]:
+def database(databases: Databases, metadata: MetaData) -> Iterator[Database]:
     make_tables(metadata)
-    db = Database(f"sqlite:///{tmp_path / 't.db'}")
-    metadata.create_all(db.engine)
+
+    def fill(url: str) -> None:
+        engine = make_engine(url)
+        metadata.create_all(engine)
+        engine.dispose()
+
+    db = Database(databases.copy("mailboxes", fill))
     yield db
     db.stop()
 

@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 from gateway.cli.mailbox import app
 from gateway.errors import CommandError
 from gateway.exchange.mailroom import open_mailboxes
-from gateway.store import identity, migrate
+from gateway.store import identity
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
 from mailboxes.content import Content
 from mailboxes.store import FolderSpec
+from tests.databases import Databases, migrated
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 MAIL = "Subject: 水\r\n\r\nhello\r\n".encode()
@@ -36,16 +37,16 @@ key = "tls.key"
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> str:
+def config(tmp_path: Path, databases: Databases) -> str:
     """The configuration of an office with one mailbox and one message."""
     path = tmp_path / "yizhan.toml"
-    path.write_text(CONFIG, encoding="utf-8")
+    url = databases.copy("migrated", migrated)
+    path.write_text(CONFIG.replace("[state]\n", f'[state]\ndatabase = "{url}"\n'), encoding="utf-8")
     (tmp_path / "tls.pem").touch()
     (tmp_path / "tls.key").touch()
     state = tmp_path / "state"
     state.mkdir()
-    database = Database(f"sqlite:///{state / 'yizhan.db'}")
-    migrate.upgrade(database.engine)
+    database = Database(url)
     identity.create(database, state, "heping.test", NOW)
     store = open_mailboxes(FileBlobs(state / "blobs"))
 

@@ -15,8 +15,9 @@ from gateway.cli.policy import app
 from gateway.directory.demo_office import populate
 from gateway.directory.snapshot import load
 from gateway.errors import CommandError, ConfigurationError
-from gateway.store import identity, migrate
+from gateway.store import identity
 from gateway.store.database import Database
+from tests.databases import Databases, migrated
 
 from .conftest import NOW
 
@@ -35,14 +36,16 @@ key = "tls.key"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def office(tmp_path_factory: pytest.TempPathFactory, module_databases: Databases) -> Path:
     """The demo office's directory in a real store; returns the configuration file."""
     folder = tmp_path_factory.mktemp("office")
     (folder / "state").mkdir(mode=0o700)
     config = folder / "yizhan.toml"
-    config.write_text(CONFIG, encoding="utf-8")
-    database = Database(f"sqlite:///{folder / 'state' / 'yizhan.db'}")
-    migrate.upgrade(database.engine)
+    url = module_databases.copy("migrated", migrated)
+    config.write_text(
+        CONFIG.replace("[state]\n", f'[state]\ndatabase = "{url}"\n'), encoding="utf-8"
+    )
+    database = Database(url)
     identity.create(database, folder / "state", "heping.test", NOW)
     database.write_now(lambda conn: populate(conn, "heping.test", {}, actor="test", now=NOW))
     assert database.read_now(lambda conn: load(conn, "heping.test")).unit("water")

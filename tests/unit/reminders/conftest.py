@@ -18,10 +18,10 @@ from gateway.domain.document import MessageClass, Urgency
 from gateway.exchange.hooks import Delivered
 from gateway.reminders import choices
 from gateway.reminders.ladder import Ladder
-from gateway.reminders.tables import reminders
 from gateway.store.database import Database
-from gateway.store.schema import metadata
 from gateway.templating import Templates
+from tests.databases import Databases
+from tests.databases import opened as with_tables
 
 # Against the real smsd where it is installed; a machine without it has nothing to test there.
 collect_ignore = [] if Path("/usr/sbin/smsd").exists() else ["test_smsd.py"]
@@ -83,9 +83,8 @@ def renderer() -> Templates:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database("sqlite:///" + str(tmp_path / "t.db"))
-    metadata.create_all(opened.engine, tables=[reminders])
+def database(databases: Databases) -> Iterator[Database]:
+    opened = with_tables(databases)
     opened.start()
     yield opened
     opened.stop()

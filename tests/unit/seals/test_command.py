@@ -17,8 +17,9 @@ from gateway.directory.units import add_unit
 from gateway.errors import CommandError
 from gateway.seals.custody import set_office_certificate
 from gateway.seals.workshop import create_office_key
-from gateway.store import identity, migrate
+from gateway.store import identity
 from gateway.store.database import Database
+from tests.databases import migrated
 
 CONFIG = """
 [office]
@@ -35,13 +36,15 @@ key = "k.pem"
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory):
+def office(tmp_path_factory, module_databases):
     folder = tmp_path_factory.mktemp("o")
     state = folder / "state"
     state.mkdir(mode=0o700)
-    (folder / "yizhan.toml").write_text(CONFIG)
-    database = Database(f"sqlite:///{state / 'yizhan.db'}")
-    migrate.upgrade(database.engine)
+    url = module_databases.copy("migrated", migrated)
+    (folder / "yizhan.toml").write_text(
+        CONFIG.replace("[state]\n", f'[state]\ndatabase = "{url}"\n')
+    )
+    database = Database(url)
     now = datetime.now(UTC)
     identity.create(database, state, "heping.test", now)
     for code, name in (("water", "水务局"), ("finance", "财政局")):
@@ -96,9 +99,12 @@ def test_the_life_of_a_seal_by_commands(office, tmp_path):
 
 def test_a_file_that_cannot_be_written_leaves_no_seal_behind(office, tmp_path):
     missing = str(tmp_path / "nowhere")
+    keys = sorted(path.name for path in (office / "state" / "gnupg").rglob("*.key"))
     before = run(office, "list", "--all", "--json")
-    run(office, "issue", "finance", "--out", missing, "--no-passphrase", fails="cannot be written")
+    away = ("--out", missing, "--no-passphrase")
+    run(office, "issue", "finance", *away, fails="nothing was changed")
     assert run(office, "list", "--all", "--json") == before
+    assert sorted(path.name for path in (office / "state" / "gnupg").rglob("*.key")) == keys != []
 
 
 def test_a_cancelled_seal_is_exported_with_its_revocation(office, tmp_path):

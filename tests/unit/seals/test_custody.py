@@ -12,17 +12,15 @@ from gateway.errors import CommandError
 from gateway.seals import custody
 from gateway.seals.custody import Entry
 from gateway.seals.live import LiveSeals
-from gateway.store.database import Database
-from gateway.store.schema import metadata
+from tests.databases import opened
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-def database(tmp_path):
-    made = Database("sqlite:///" + str(tmp_path / "t.db"))
-    metadata.create_all(made.engine)
+def database(databases):
+    made = opened(databases)
     yield made
     made.stop()
 

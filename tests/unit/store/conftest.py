@@ -1,4 +1,4 @@
-"""A real SQLite file with one table in it, and the functions that write and count."""
+"""A real database with one table in it, and the functions that write and count."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
-from gateway.store.database import Database
+from gateway.store.database import Database, make_engine
+from tests.databases import Databases
 
 notes = Table(
     "notes",
@@ -60,15 +60,21 @@ def one_batch(database: Database) -> Iterator[None]:
         waiter.result(10)
 
 
+def make_notes(url: str) -> None:
+    """An empty table of notes."""
+    engine = make_engine(url)
+    notes.metadata.create_all(engine)
+    engine.dispose()
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 't.db'}"
+def url(databases: Databases) -> str:
+    return databases.copy("notes", make_notes)
 
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    opened = Database(url, readers=2, patience=0.3)
-    notes.metadata.create_all(opened.engine)
+    opened = Database(url, readers=2, writers=4, patience=0.3)
     opened.start()
     yield opened
     opened.stop()

@@ -1,20 +1,25 @@
-"""Blobs: durable when `put` returns, never overwritten; an fsync that failed is never retried."""
+"""Blobs as files: durable when `put` returns; an fsync that failed is never tried again.
+
+What all drivers promise is in test_contract.py.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from gateway.domain.ids import new_id
-from gateway.errors import StoreUnavailable, StoreUnusable
-from gateway.store.blobs import Blobs, FileBlobs, MemoryBlobs
+from gateway.errors import StoreDamaged, StoreUnavailable, StoreUnusable
+from gateway.store.blobs import FileBlobs
 
 MOMENT = 1_795_255_200_000  # 2026-11-21, in milliseconds
 NAME = new_id(MOMENT, bytes(10))
@@ -28,20 +33,6 @@ def blobs(tmp_path: Path) -> FileBlobs:
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-@pytest.mark.parametrize("kind", [FileBlobs, MemoryBlobs])
-def test_what_was_put_is_read_back_and_can_be_deleted(kind: type, tmp_path: Path) -> None:
-    blobs: Blobs = kind(tmp_path) if kind is FileBlobs else kind()
-    blobs.put(NAME, iter([b"one\r\n", b"", b"two\r\n"]))
-    with blobs.open(NAME) as file:
-        assert file.read() == b"one\r\ntwo\r\n"
-        file.seek(5)
-        assert file.read(3) == b"two"
-    blobs.delete(NAME)
-    blobs.delete(NAME)
-    with pytest.raises(FileNotFoundError):
-        blobs.open(NAME)
 
 
 def test_a_blob_is_private_and_lies_in_the_folder_of_its_day(
@@ -186,19 +177,77 @@ def test_after_a_failed_fsync_nothing_is_taken_and_the_fsync_is_not_tried_again(
         assert file.read() == b"before"
 
 
-def test_the_old_are_found_by_age_unfinished_ones_too_and_foreign_files_never(
+def test_unfinished_blobs_are_listed_in_their_place_and_foreign_files_never(
     blobs: FileBlobs, tmp_path: Path
 ) -> None:
     blobs.put(NAME, [b"old"])
     blobs.put(OTHER, [b"new"])
     folder = tmp_path / "blobs/2026/11/21"
-    unfinished = folder / f".{new_id(MOMENT, b'7' * 10)}.tmp"
-    foreign = folder / "note of the operator.txt"
+    between = NAME[:-1] + "0" if NAME[-1] != "0" else NAME[:-2] + "0z"
+    (folder / f".{between}.tmp").write_bytes(b"unfinished")
+    (folder / "note of the operator.txt").write_text("not ours")
+    (folder / "lost+found").mkdir()
     (tmp_path / "blobs/2026/11/README").write_text("not a folder")
-    for path in (folder / NAME, unfinished, foreign):
-        path.touch()
-        os.utime(path, (0, 0))
-    assert sorted(blobs.older_than(60)) == sorted([unfinished, folder / NAME])
+    assert [(kept.name, kept.size, kept.whole) for kept in blobs.list()] == sorted(
+        [(NAME, 3, True), (OTHER, 3, True), (between, 10, False)]
+    )
+    blobs.discard(between)
+    blobs.discard(between)
+    assert [kept.name for kept in blobs.list()] == [NAME, OTHER]
+
+
+def test_listing_from_a_name_on_does_not_look_into_older_folders(
+    blobs: FileBlobs, tmp_path: Path
+) -> None:
+    blobs.put(NAME, [b"old"])
     later = new_id(int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000), bytes(10))
     blobs.put(later, [b"new"])
-    assert blobs.older_than(60, days=1) == []
+    old = tmp_path / "blobs/2026/11/21"
+    old.rename(old.with_name("21-moved-away"))
+    old.touch()  # to look into it would fail
+    assert [kept.name for kept in blobs.list(since=later)] == [later]
+
+
+def test_a_folder_that_takes_no_file_is_trouble(blobs: FileBlobs, tmp_path: Path) -> None:
+    assert blobs.trouble() == ""  # before there is a folder at all
+    blobs.put(NAME, [b"x"])
+    assert blobs.trouble() == ""
+    assert [path.name for path in files(tmp_path)] == [NAME]  # the probe leaves nothing
+
+
+def test_a_full_disk_is_trouble_that_ends_by_itself(
+    blobs: FileBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "TemporaryFile", full)
+        assert blobs.trouble() == "no mail can be stored: No space left on device"
+    assert blobs.trouble() == ""
+
+
+def test_a_replacement_that_is_not_the_same_never_takes_the_place(
+    blobs: FileBlobs, tmp_path: Path
+) -> None:
+    blobs.put(NAME, [b"the old octets"])
+    [path] = files(tmp_path)
+
+    def refuse(file: BinaryIO) -> None:
+        raise StoreDamaged(file.read().decode())
+
+    with pytest.raises(StoreDamaged, match="the new octets"):
+        blobs.replace(NAME, [b"the new octets"], refuse)
+    assert path.read_bytes() == b"the old octets"
+    (path.with_name(f".{NAME}.tmp")).write_bytes(b"of a command that was stopped")
+    blobs.replace(NAME, [b"the new octets"], lambda _file: None)
+    assert path.read_bytes() == b"the new octets"
+    assert len(files(tmp_path)) == 1
+
+
+def test_the_identity_lies_beside_the_blobs_and_is_none_of_them(blobs: FileBlobs) -> None:
+    assert blobs.read_identity() == ""
+    blobs.write_identity("one")
+    blobs.write_identity("two")
+    assert blobs.read_identity() == "two"
+    assert list(blobs.list()) == []

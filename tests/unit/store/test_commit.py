@@ -1,4 +1,6 @@
-"""A COMMIT that fails: who waits is told whether it may have happened, and it is never retried."""
+"""A COMMIT of SQLite that fails: who waits is told whether it may have happened, and it is never
+retried. PostgreSQL's are in test_postgres.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ import pytest
 from gateway.errors import CommitUnknown, StoreUnavailable
 from gateway.store.database import Database
 from tests.unit.store.conftest import note, one_batch, settled, texts
+
+pytestmark = pytest.mark.one_database("the errors of SQLite's COMMIT")
 
 
 async def test_an_io_error_at_the_commit_leaves_its_outcome_unknown_and_stops_the_writes(

@@ -1,0 +1,1 @@
+"""Re-derives all that the store promises, names each fault in words, and heals what it may."""

@@ -1,0 +1,36 @@
+"""Lock files of gpg whose holder is dead: gpg would wait for them, and nobody would come.
+
+gpg writes its process number into a file and links it to the lock's name. After a power cut the
+name may be there without the number, or the number may by now be some other program's; gpg takes
+both for a lock that is held, and the daemon could not start.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+
+def remove_dead(home: Path) -> None:
+    """Remove the locks in that GNUPGHOME which no running program of GnuPG holds."""
+    for lock in home.rglob("*.lock"):
+        try:
+            words = lock.read_bytes().split()
+        except FileNotFoundError:
+            continue  # its holder was done
+        except OSError:
+            words = []
+        if not _is_held(words):
+            lock.unlink(missing_ok=True)
+
+
+def _is_held(words: list[bytes]) -> bool:
+    """A lock of this machine is held if its number is that of a program of GnuPG."""
+    if len(words) != 2 or not words[0].isdigit():  # number and host
+        return False  # a living holder's has both before it gets its name
+    if words[1].decode("ascii", "replace") != socket.gethostname():
+        return True  # on a shared disk: not ours to judge
+    try:
+        return Path(f"/proc/{int(words[0])}/comm").read_text(encoding="ascii").startswith("gpg")
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,82 @@
+"""Starts an office after a crash, without its doors: does what is left, and sends again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway import config as configuration
+from gateway.daemon import PostOffice
+from gateway.domain.address import Address
+from gateway.domain.submission import ClientInfo, EnvelopeRecipient, Submission
+from gateway.store.spool import Spool
+from tests.crash.workload import Letter, Told
+
+_TURNS = 50
+
+
+def finish(path: Path, told: Iterable[Told], moment: int) -> list[str]:
+    """Bring the office up, do all that is due, send again what was promised; what is wrong."""
+    return asyncio.run(_finish(path, [one for one in told if one.promised(moment)], moment))
+
+
+async def _finish(path: Path, promised: list[Told], moment: int) -> list[str]:
+    wrong: list[str] = []
+    with _opened(path) as office:
+        await office.reminders.start()
+        await office.outbox._reclaim()
+        for _ in range(_TURNS):
+            busy = [await office.sealer.turn(), await office.outbox.turn()]
+            busy.append(bool(await office.reminders.work()))
+            if not any(busy):
+                break
+        else:
+            wrong.append("there is always more to do")
+        directory = await office.directory.current()
+        for one in promised:
+            account = directory.account(one.letter.sender)
+            assert account is not None
+            accepted = await office.exchange.accept(
+                _submission(office, account.id, account.address, one.letter)
+            )
+            if accepted.document_id != one.document:
+                wrong.append(f"{one.letter.key}: a resend got another id")
+    return wrong
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[PostOffice]:
+    office = PostOffice(configuration.load(path), path)
+    office.database.start()
+    try:
+        yield office
+    finally:
+        office.exchange.close()
+        office.hashing.shutdown()
+        office.inspector._threads.shutdown()
+        for door in office.doors:
+            assert door._own_pool is not None
+            door._own_pool.shutdown()
+        office.database.stop()
+        if office.opener is not None:
+            office.opener.close()
+
+
+def _submission(office: PostOffice, account: int, sender: Address, letter: Letter) -> Submission:
+    content = Spool(office.config.state.directory, len(letter.octets))
+    content.write(letter.octets)
+    content.finish()
+    notify = frozenset({letter.notify} if letter.notify else ())
+    return Submission(
+        account_id=account,
+        sender=sender,
+        recipients=tuple(
+            EnvelopeRecipient(Address(one, office.config.office.domain), notify)
+            for one in letter.recipients
+        ),
+        content=content,
+        client=ClientInfo("192.0.2.7"),
+        received_at=office.clock.now(),
+    )

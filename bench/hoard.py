@@ -198,7 +198,7 @@ def _clone(
     mould = hoard.mould
     old = mould.document
     new = new_id(milliseconds(NOW) + number * SPACING, os.urandom(10))
-    message_id = f"<{hashlib.md5(new.encode()).hexdigest()}"[
+    message_id = f"<{hashlib.sha256(new.encode()).hexdigest()}"[
         : len(old["message_id"].partition("@")[0])
     ]
     local, _, host = old["message_id"].partition("@")

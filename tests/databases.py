@@ -70,10 +70,15 @@ class PostgresDatabases:
     kind: str = POSTGRESQL
     made: list[str] = field(default_factory=list)
 
-    def empty(self, name: str = "") -> str:
+    def empty(self, name: str = "") -> str:  # noqa: ARG002  # the server names them
         return self._create("template1")
 
-    def copy(self, template: str, fill: Callable[[str], None], name: str = "") -> str:
+    def copy(
+        self,
+        template: str,
+        fill: Callable[[str], None],
+        name: str = "",  # noqa: ARG002
+    ) -> str:
         if template not in self.templates:
             fill(self.cluster.url(self.cluster.create(name=template)))
             self.templates.add(template)

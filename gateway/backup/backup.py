@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway import __version__
-from gateway.backup import belongings, rows
+from gateway.backup import belongings, loading, rows
 from gateway.backup.copies import Copier, Wanted, wanted
 from gateway.backup.manifest import Manifest, read, seal
 from gateway.backup.prune import prune
@@ -200,7 +200,7 @@ class Backup:
             "log_size": 0 if last is None else last.size,
             "log_root": "" if last is None else base64.b64encode(last.root).decode(),
             "tables": tables,
-            "sequences": rows.sequences(connection),
+            "sequences": loading.sequences(connection),
             "left": left,
             "octets": 0,
         }

@@ -17,7 +17,7 @@ from itertools import groupby
 from sqlalchemy import Connection, select, union
 
 from gateway.backup.manifest import Day
-from gateway.backup.shelf import DAY, READ, Copy, Damaged, Shelf, digest
+from gateway.backup.shelf import DAY, READ, Copy, Damaged, Shelf, Staged, digest
 from gateway.domain.ids import is_id, time_of
 from gateway.errors import CommandError, StoreDamaged
 from gateway.exchange.mailroom import tables as mailboxes
@@ -25,7 +25,7 @@ from gateway.exchange.tables import documents
 from gateway.store.blobs import Blobs, Kept
 
 _THREADS = 8
-_AT_ONCE = 2000  # copies of which the results are held
+_AT_ONCE = 1000  # copies that are written before the first is synced
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,10 @@ class Copier:
         found: dict[str, Copy],
         result: Result,
     ) -> None:
-        copies = pool.map(
-            lambda one: self._copy_one(one[0], one[1], known.get(one[0].name)), portion
+        staged = list(
+            pool.map(lambda one: self._stage(one[0], one[1], known.get(one[0].name)), portion)
         )
+        copies = pool.map(self._secure, staged)
         for (one, _size), (copy, written) in zip(portion, copies, strict=True):
             if copy is None:
                 result.damaged.append(one.name)
@@ -136,27 +137,35 @@ class Copier:
             result.octets += written
             self._told(1, written)
 
-    def _copy_one(self, one: Wanted, size: int, before: Copy | None) -> tuple[Copy | None, int]:
-        """The copy and how many octets were written; no copy if the store has lost the blob."""
+    def _secure(self, one: Staged | Copy | None) -> tuple[Copy | None, int]:
+        """The copy, and how many octets were written."""
+        if isinstance(one, Staged):
+            return self._shelf.secure_blob(one), one.piece.size
+        return one, 0
+
+    def _stage(self, one: Wanted, size: int, before: Copy | None) -> Staged | Copy | None:
+        """The written copy, or the one that is there, or None if the store has lost the blob."""
         try:
             if before is None and (left := self._left_by_a_killed_run(one.name, size)):
-                copy, written = left, 0
+                result: Staged | Copy = left
+                sha256 = left.sha256
             else:
-                if before is not None:
+                holds = before is not None and self._holds(before)
+                if before is not None and holds:
                     with self._kept.open(one.name) as source:
-                        if digest(source).sha256 == before.sha256 and self._holds(before):
-                            return before, 0
-                changed = before is not None and self._holds(before)
+                        if digest(source).sha256 == before.sha256:
+                            return before
                 with self._kept.open(one.name) as source:
-                    copy = self._shelf.put_blob(one.name, source, beside=changed)
-                written = copy.size
+                    staged = self._shelf.stage_blob(one.name, source, beside=holds)
+                result, sha256 = staged, staged.piece.sha256
             # Encrypted octets say nothing by themselves; plain ones are checked without reading.
-            if one.digest and copy.sha256 != one.digest.hex() and not self._is_sound(one):
-                self._shelf.remove(self._shelf.blob_path(copy.file))
-                return None, 0
+            if one.digest and sha256 != one.digest.hex() and not self._is_sound(one):
+                if isinstance(result, Staged):
+                    self._shelf.remove(result.temporary)
+                return None
         except (FileNotFoundError, StoreDamaged):
-            return None, 0
-        return copy, written
+            return None
+        return result
 
     def _holds(self, copy: Copy) -> bool:
         with suppress(OSError), self._shelf.blob_path(copy.file).open("rb") as file:
@@ -173,7 +182,10 @@ class Copier:
                 same = digest(source) == piece
         except OSError:
             return None
-        return Copy(name, piece.sha256, piece.size) if same else None
+        if not same:
+            return None
+        self._shelf.adopt(path)
+        return Copy(name, piece.sha256, piece.size)
 
     def _is_sound(self, one: Wanted) -> bool:
         """Whether the store itself still has the document: no backup keeps damage unseen."""

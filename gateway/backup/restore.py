@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, select, update
 
 from gateway import config as configuration
-from gateway.backup import belongings, rows
+from gateway.backup import belongings, loading
 from gateway.backup.copies import read_day
 from gateway.backup.inspect import inspect as look_through
 from gateway.backup.manifest import Manifest, read
@@ -250,8 +250,8 @@ class Restore:
             self.told("rows", count, 0)
 
         def fill(connection: Connection) -> None:
-            rows.load(connection, self.shelf, dict(self.manifest.tables), told)
-            rows.set_sequences(connection, dict(self.manifest.sequences))
+            loading.load(connection, self.shelf, dict(self.manifest.tables), told)
+            loading.set_sequences(connection, dict(self.manifest.sequences))
             if connection.dialect.name == "sqlite":
                 wrong = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
                 if wrong is not None:

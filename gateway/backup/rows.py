@@ -15,7 +15,9 @@ import base64
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -25,7 +27,6 @@ from sqlalchemy import Connection, MetaData, Table, func, select, tuple_
 
 from gateway.backup.manifest import Chunk
 from gateway.backup.shelf import Damaged, Piece, Shelf
-from gateway.errors import CommandError
 from gateway.store.schema import metadata
 
 MODULES = (
@@ -38,8 +39,8 @@ MODULES = (
     "gateway.store.tables",
 )
 # Rows of these are never changed, only added and perhaps removed; so a range of keys with as many
-# rows as before has the same rows, and is not read again. The named column tells two rows apart
-# where SQLite may give a removed number again, or where the column is filled in once, later.
+# rows as before has the same rows, and is not read again. SQLite gives a number again once all
+# above it are removed; the column that is named for it tells the two rows apart.
 FINAL: dict[str, str] = {
     "evidence_records": "",
     "log_nodes": "",
@@ -49,17 +50,13 @@ FINAL: dict[str, str] = {
     "refusals": "",
     "seal_uses": "",
     "mailbox_contents": "created",
-    "log_entries": "number",
 }
+# The same, but for a column that is filled in once, later: a chunk without a gap is final.
+FILLED = {"log_entries": "number"}
 _MARKS = 1_000_003  # what a mark counts up to, so that a sum of them stays small
+_THREADS = 4  # that compress and write chunks
+_AHEAD = 8  # chunks that wait for them
 _ROWS, _MOST_ROWS, _MOST_OCTETS = 512, 8192, 1 << 20
-_TYPES: dict[str, Callable[[], sa.types.TypeEngine[Any]]] = {
-    "bool": sa.Boolean,
-    "int": sa.BigInteger,
-    "float": sa.Float,
-    "bytes": sa.LargeBinary,
-    "text": sa.Text,
-}
 
 
 def all_tables() -> MetaData:
@@ -108,43 +105,79 @@ def dump(
 
     `told` is called with the number of rows of each chunk. One snapshot is the caller's matter.
     """
-    writer = _Writer(connection, table, shelf, told)
-    if table.name not in FINAL or not before:
-        return tuple(writer.chunks(None, None))
-    found: list[Chunk] = []
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="chunk") as pool:
+        writer = _Writer(connection, table, shelf, told, pool)
+        if (table.name not in FINAL and table.name not in FILLED) or not before:
+            return tuple(writer.chunks(None, None))
+        return tuple(_renew(writer, before))
+
+
+def _renew(writer: _Writer, before: Sequence[Chunk]) -> Iterator[Chunk]:
+    """The chunks of before where nothing has changed, new ones in the other places."""
+    unchanged = _unchanged(writer, before)
     after: tuple[Any, ...] | None = None
-    for chunk in before:
-        if writer.count(after, chunk.last) == (chunk.rows, chunk.mark):
-            told(chunk.rows)
-            found.append(chunk)
+    for number, chunk in enumerate(before):
+        if number in unchanged:
+            writer.told(chunk.rows)
+            yield chunk
         else:
-            found.extend(writer.chunks(after, chunk.last))
+            yield from writer.chunks(after, chunk.last)
         after = chunk.last
-    found.extend(writer.chunks(after, None))
-    return tuple(found)
+    yield from writer.chunks(after, None)
+
+
+def _unchanged(writer: _Writer, before: Sequence[Chunk]) -> set[int]:
+    """Which chunks have the same rows. From the end, since one that has its marks proves more.
+
+    A row of it that is still there has kept every number below from being given again.
+    """
+    found: set[int] = set()
+    proved = not writer.marked
+    for number in range(len(before) - 1, -1, -1):
+        chunk = before[number]
+        after = before[number - 1].last if number else None
+        if not proved:
+            same = writer.count(after, chunk.last, marks=True) == (chunk.rows, chunk.mark)
+            proved = same and chunk.rows > 0
+        else:
+            same = writer.count(after, chunk.last)[0] == chunk.rows
+        if same and not (writer.filled and chunk.mark):
+            found.add(number)
+    return found
 
 
 class _Writer:
+    """Reads one table and lets threads compress and write."""
+
     def __init__(
-        self, connection: Connection, table: Table, shelf: Shelf, told: Callable[[int], None]
+        self,
+        connection: Connection,
+        table: Table,
+        shelf: Shelf,
+        told: Callable[[int], None],
+        pool: ThreadPoolExecutor,
     ) -> None:
         self._connection = connection
         self._table = table
         self._shelf = shelf
-        self._told = told
+        self.told = told
+        self._pool = pool
         self._form = form(table)
         self._key = list(table.primary_key.columns)
         self._places = [self._form.columns.index(column.name) for column in self._key]
-        mark = FINAL.get(table.name, "")
+        self.marked = bool(FINAL.get(table.name))
+        self.filled = table.name in FILLED
+        mark = FINAL.get(table.name) or FILLED.get(table.name, "")
         self._mark = table.c[mark] if mark else None
         self._mark_place = self._form.columns.index(mark) if mark else -1
 
-    def count(self, after: tuple[Any, ...] | None, last: tuple[Any, ...]) -> tuple[int, int]:
-        """How many rows there are between two keys, and the sum of their marks."""
+    def count(
+        self, after: tuple[Any, ...] | None, last: tuple[Any, ...], *, marks: bool = False
+    ) -> tuple[int, int]:
+        """How many rows there are between two keys, and the sum of their marks if asked for."""
         mark: sa.ColumnElement[Any] = sa.literal(0)
-        if self._mark is not None:
-            one = (func.coalesce(self._mark, -1) + 1) % _MARKS
-            mark = func.coalesce(func.sum(one), 0)
+        if marks and self._mark is not None:
+            mark = func.coalesce(func.sum(self._mark % _MARKS), 0)
         query = select(func.count(), mark).select_from(self._table).where(*self._range(after, last))
         row = self._connection.execute(query).one()
         return int(row[0]), int(row[1])
@@ -153,6 +186,22 @@ class _Writer:
         self, after: tuple[Any, ...] | None, last: tuple[Any, ...] | None
     ) -> Iterator[Chunk]:
         """The rows between two keys."""
+        waiting: deque[Future[Chunk]] = deque()
+        for lines, key, mark in self._portions(after, last):
+            waiting.append(self._pool.submit(self._keep, lines, key, mark))
+            if len(waiting) > _AHEAD:
+                yield self._taken(waiting.popleft())
+        while waiting:
+            yield self._taken(waiting.popleft())
+
+    def _taken(self, waiting: Future[Chunk]) -> Chunk:
+        chunk = waiting.result()
+        self.told(chunk.rows)
+        return chunk
+
+    def _portions(
+        self, after: tuple[Any, ...] | None, last: tuple[Any, ...] | None
+    ) -> Iterator[tuple[list[bytes], tuple[Any, ...], int]]:
         query = select(self._table).where(*self._range(after, last)).order_by(*self._key)
         rows = self._connection.execution_options(stream_results=True, yield_per=1000).execute(
             query
@@ -166,13 +215,17 @@ class _Writer:
             octets += len(line)
             key = tuple(row[place] for place in self._places)
             if self._mark_place >= 0:
-                value = row[self._mark_place]
-                mark += 0 if value is None else (value + 1) % _MARKS
+                mark += self._mark_of(row[self._mark_place])
             if _ends(key, len(lines), octets):
-                yield self._keep(lines, key, mark)
+                yield lines, key, mark
                 lines, octets, mark = [], 0, 0
         if lines:
-            yield self._keep(lines, key, mark)
+            yield lines, key, mark
+
+    def _mark_of(self, value: int | None) -> int:
+        if self.filled:
+            return int(value is None)
+        return 0 if value is None else value % _MARKS
 
     def _range(
         self, after: tuple[Any, ...] | None, last: tuple[Any, ...] | None
@@ -194,7 +247,6 @@ class _Writer:
         # The same rows must be the same octets: no time in the head, and always the same level.
         packed = gzip.compress(self._form.line() + b"".join(lines), compresslevel=1, mtime=0)
         piece = self._shelf.put(packed)
-        self._told(len(lines))
         return Chunk(piece.sha256, piece.size, len(lines), key, mark)
 
 
@@ -230,124 +282,6 @@ def unpack(
     except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
         raise Damaged(f"{shelf.piece_path(piece)}: is not a chunk of rows: {error}") from None
     return found, rows
-
-
-def load(
-    connection: Connection,
-    shelf: Shelf,
-    tables: dict[str, tuple[Chunk, ...]],
-    told: Callable[[int], None] = lambda _rows: None,
-) -> None:
-    """Put all rows into an empty database of the same schema, whichever program it is.
-
-    Rows that a migration has put there give way. Raises Damaged, and CommandError for a text that
-    the database cannot hold.
-    """
-    there = MetaData()
-    there.reflect(connection)
-    order = [table for table in there.sorted_tables if table.name in tables]
-    missing = sorted(set(tables) - {table.name for table in order})
-    if missing:
-        raise CommandError(f"the database has no table {', '.join(missing)}")
-    for table in reversed(order):
-        connection.execute(table.delete())
-    for table in order:
-        _fill(connection, shelf, table, tables[table.name], told)
-
-
-def _fill(
-    connection: Connection,
-    shelf: Shelf,
-    table: Table,
-    chunks: Iterable[Chunk],
-    told: Callable[[int], None],
-) -> None:
-    own = [c.name for c in table.columns if any(f.column.table is table for f in c.foreign_keys)]
-    [key, *_] = [column.name for column in table.primary_key.columns]
-    later: list[dict[str, Any]] = []
-    for chunk in chunks:
-        found, rows = read_chunk(shelf, chunk)
-        target = sa.table(
-            table.name,
-            *(sa.column(n, _TYPES[t]()) for n, t in zip(found.columns, found.types, strict=True)),
-        )
-        values = [dict(zip(found.columns, row, strict=True)) for row in rows]
-        for row in values if own else ():
-            # A row may refer to one of its own table that is not there yet.
-            if any(row[name] is not None for name in own):
-                later.append({f"b_{name}": row[name] for name in (key, *own)})
-                row.update(dict.fromkeys(own))
-        try:
-            connection.execute(sa.insert(target), values)
-        except (sa.exc.DataError, ValueError) as error:
-            raise CommandError(
-                f"a row of {table.name} cannot be put into this database", cause=str(error)
-            ) from None
-        told(len(rows))
-    if later:
-        named: dict[str, Any] = {name: sa.bindparam(f"b_{name}") for name in own}
-        query = sa.update(table).where(table.c[key] == sa.bindparam(f"b_{key}")).values(named)
-        connection.execute(query, later)
-
-
-def sequences(connection: Connection) -> dict[str, int]:
-    """The highest number ever given in each table that numbers its rows: none comes back."""
-    if connection.dialect.name == "sqlite":
-        if not sa.inspect(connection).has_table("sqlite_sequence"):
-            return {}
-        rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")
-        return {str(name): int(number) for name, number in rows if name in all_tables().tables}
-    found: dict[str, int] = {}
-    for table in _numbered(all_tables()):
-        name = _sequence_of(connection, table)
-        if name:
-            query = sa.text(f"SELECT last_value, is_called FROM {name}")  # noqa: S608  # its own word
-            last, called = connection.execute(query).one()
-            found[table.name] = int(last) if called else 0
-    return found
-
-
-def set_sequences(connection: Connection, given: dict[str, int]) -> None:
-    """Numbers go on above all that were ever given."""
-    there = MetaData()
-    there.reflect(connection)
-    if connection.dialect.name == "sqlite":
-        for name, number in given.items():
-            if name in there.tables and "AUTOINCREMENT" in _sql_of(connection, name):
-                forget = "DELETE FROM sqlite_sequence WHERE name = ?"
-                connection.exec_driver_sql(forget, (name,))
-                note = "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)"
-                connection.exec_driver_sql(note, (name, number))
-        return
-    for table in _numbered(there):
-        name = _sequence_of(connection, table)
-        [key] = table.primary_key.columns
-        highest = connection.scalar(select(func.coalesce(func.max(key), 0))) or 0
-        number = max(int(highest), given.get(table.name, 0))
-        if name and number:
-            connection.execute(sa.text("SELECT setval(:name, :number)").bindparams(
-                name=name, number=number))  # fmt: skip
-
-
-def _sql_of(connection: Connection, table: str) -> str:
-    query = "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return str(connection.exec_driver_sql(query, (table,)).scalar() or "")
-
-
-def _numbered(tables: MetaData) -> list[Table]:
-    return [
-        table
-        for table in tables.sorted_tables
-        if len(table.primary_key.columns) == 1
-        and isinstance(next(iter(table.primary_key.columns)).type, sa.Integer)
-    ]
-
-
-def _sequence_of(connection: Connection, table: Table) -> str:
-    [key] = table.primary_key.columns
-    query = sa.text("SELECT pg_get_serial_sequence(:table, :key)")
-    named = {"table": f'"{table.name}"', "key": key.name}
-    return str(connection.execute(query, named).scalar() or "")
 
 
 def _type_of(column: sa.Column[Any]) -> str:

@@ -12,6 +12,7 @@ earlier generations stay whole, and the next run goes on where it ended.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -56,6 +57,15 @@ class Copy:
     def name(self) -> str:
         """The blob's own name."""
         return self.file.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A copy that is written, but perhaps not on disk yet."""
+
+    temporary: Path
+    file: str  # the name that it gets
+    piece: Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Shelf:
         path = self.piece_path(piece)
         try:
             if path.stat().st_size == piece.size:
+                self.adopt(path)
                 return piece
         except FileNotFoundError:
             pass
@@ -165,18 +176,41 @@ class Shelf:
             raise ValueError(f"not a blob name: {file!r}")
         return self.directory / "blobs" / time_of(name).strftime(DAY) / file
 
-    def put_blob(self, name: str, source: BinaryIO, *, beside: bool = False) -> Copy:
-        """Copy a blob and read it back from the disk.
+    def stage_blob(self, name: str, source: BinaryIO, *, beside: bool = False) -> Staged:
+        """Write a blob under another name, not yet synced; hand it to `secure_blob`.
 
         `beside`: another version of it is there, which earlier generations need. Safe in threads.
         """
         path = self.blob_path(name)
         self._prepare(path.parent)
-        temporary, piece = _copy(source, path)
-        if beside:
-            path = path.with_name(f"{name}.{piece.sha256[:16]}")
-        temporary.rename(path)
-        return Copy(path.name, piece.sha256, piece.size)
+        temporary = path.with_name(f".{name}.tmp")
+        found, size = hashlib.sha256(), 0
+        with create(temporary) as file:
+            while octets := source.read(READ):
+                found.update(octets)
+                size += file.write(octets)
+        piece = Piece(found.hexdigest(), size)
+        return Staged(temporary, f"{name}.{piece.sha256[:16]}" if beside else name, piece)
+
+    def secure_blob(self, staged: Staged) -> Copy:
+        """Sync it, read it back from the disk, give it its name. Safe in threads.
+
+        Apart from writing, because of many that were written the first sync takes most along.
+        """
+        descriptor = os.open(staged.temporary, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        path = staged.temporary.with_name(staged.file)
+        if _digest_of(staged.temporary) != staged.piece.sha256:
+            raise _other_octets(path)
+        staged.temporary.rename(path)
+        return Copy(staged.file, staged.piece.sha256, staged.piece.size)
+
+    def adopt(self, path: Path) -> None:
+        """A whole file that a killed run has left: `settle` makes its name durable."""
+        self._touched.add(path.parent)
 
     def settle(self) -> None:
         """All names that were given are on disk when this returns."""
@@ -223,7 +257,7 @@ def write(path: Path, octets: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     if _digest_of(temporary) != hashlib.sha256(octets).hexdigest():
-        raise OSError(None, "the disk gave back other octets than were written", str(path))
+        raise _other_octets(path)
     temporary.rename(path)
 
 
@@ -242,18 +276,8 @@ def digest(file: BinaryIO) -> Piece:
     return Piece(found.hexdigest(), size)
 
 
-def _copy(source: BinaryIO, path: Path) -> tuple[Path, Piece]:
-    temporary = path.with_name(f".{path.name}.tmp")
-    found, size = hashlib.sha256(), 0
-    with create(temporary) as file:
-        while octets := source.read(READ):
-            found.update(octets)
-            size += file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    if _digest_of(temporary) != found.hexdigest():
-        raise OSError(None, "the disk gave back other octets than were written", str(path))
-    return temporary, Piece(found.hexdigest(), size)
+def _other_octets(path: Path) -> OSError:
+    return OSError(errno.EIO, "the disk gave back other octets than were written", str(path))
 
 
 def _digest_of(path: Path) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -47,6 +49,7 @@ class Processes:
 
     def run(self, scope: Scope, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Findings]]:
         """Raises CommandError if a process dies, for example for want of memory."""
+        before = set(multiprocessing.active_children())
         # Never forked: the database's threads and connections must not be inherited.
         pool = ProcessPoolExecutor(
             self._number,
@@ -61,6 +64,11 @@ class Processes:
                 "a process of the check has died, perhaps for want of memory; "
                 "try `yizhan fsck --workers 1`"
             ) from None
+        except BaseException:
+            # Ctrl-C: nobody wants to wait for what is being looked at.
+            for child in set(multiprocessing.active_children()) - before:
+                child.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -85,8 +93,17 @@ _ground: list[Ground] = []  # of this process
 
 def _begin(config: Config) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     database = Database(config.state.database_url, readers=1)
     _ground.append(Ground(database, open_blobs(config), config.office.domain))
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot end us, and nobody would ever give us work again."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(scope: Scope, piece: Piece) -> Findings:

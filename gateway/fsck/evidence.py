@@ -24,8 +24,6 @@ from gateway.fsck.fault import Findings
 from gateway.fsck.said import Said, read_said
 from gateway.fsck.standing import Standing
 
-Told = Counter[tuple[str, str]]  # event, recipient
-
 # What reminders did is judged beside their rows; no verb writes the events of seals yet.
 _ELSEWHERE = frozenset(
     {
@@ -183,10 +181,12 @@ def _check_events(dossier: Dossier, found: Findings) -> None:
     """Everything that happened has its record, and every record has happened."""
     if dossier.document is None and dossier.refusal is None:
         return
-    told: Told = Counter(
-        (row.event, row.recipient) for row in dossier.records if row.event not in _ELSEWHERE
-    )
-    happened: Told = Counter(_happened(dossier))
+    records = [(row.event, row.recipient) for row in dossier.records if row.event not in _ELSEWHERE]
+    acts = list(_happened(dossier))
+    _check_times(dossier, found)
+    if sorted(records) == sorted(acts):
+        return
+    told, happened = Counter(records), Counter(acts)
     for event, recipient in sorted(happened - told):
         found.add(
             Code.RECORD_MISSING, f"{dossier.id} {event} {recipient}",
@@ -198,7 +198,6 @@ def _check_events(dossier: Dossier, found: Findings) -> None:
             f"document {dossier.id} has a record of {event} for {recipient} of which its rows know "
             "nothing",
         )  # fmt: skip
-    _check_times(dossier, found)
 
 
 def _happened(dossier: Dossier) -> Iterator[tuple[str, str]]:

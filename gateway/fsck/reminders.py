@@ -18,11 +18,17 @@ from gateway.reminders.reminder import ReminderState
 _S = ReminderState
 _LEASED = (_S.HANDING_OVER, _S.STOPPING)
 _TOLD = (_S.HANDED_OVER, _S.SENT)
+_NOTIFICATIONS = (
+    Event.CONSIGNMENT_NOTIFICATION.value,
+    Event.CONSIGNMENT_NOTIFICATION_FAILURE.value,
+)
 
 
 def check_reminders(dossier: Dossier, found: Findings, *, now: int) -> None:
     """The reminders of one document; `now` is Unix milliseconds."""
     rows = dossier.reminders
+    if not rows and not any(row.event in _NOTIFICATIONS for row in dossier.records):
+        return
     found.counts["reminders"] += len(rows)
     by_id = {one.id: one for one in dossier.deliveries}
     rungs = Counter((one.delivery_id, one.step, one.number) for one in rows)
@@ -79,9 +85,7 @@ def _check_evidence(dossier: Dossier, found: Findings) -> None:
         if one.state == _S.FAILED:
             happened[(Event.CONSIGNMENT_NOTIFICATION_FAILURE.value, recipient)] += 1
     told = Counter(
-        (row.event, row.recipient)
-        for row in dossier.records
-        if row.event in (Event.CONSIGNMENT_NOTIFICATION, Event.CONSIGNMENT_NOTIFICATION_FAILURE)
+        (row.event, row.recipient) for row in dossier.records if row.event in _NOTIFICATIONS
     )
     for event, recipient in sorted((happened - told) | (told - happened)):
         found.add(

@@ -22,6 +22,16 @@ def finish(path: Path, told: Iterable[Told], moment: int) -> list[str]:
     return asyncio.run(_finish(path, [one for one in told if one.promised(moment)], moment))
 
 
+def fsck(path: Path) -> str:
+    """What `yizhan fsck` finds, in words; empty if nothing is wrong."""
+    from typer.testing import CliRunner
+
+    from gateway.cli.fsck import app
+
+    done = CliRunner().invoke(app, ["--config", str(path)], catch_exceptions=False)
+    return "" if done.exit_code == 0 else done.output
+
+
 async def _finish(path: Path, promised: list[Told], moment: int) -> list[str]:
     wrong: list[str] = []
     with _opened(path) as office:

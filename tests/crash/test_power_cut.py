@@ -225,6 +225,7 @@ def test_after_a_power_cut_the_office_does_what_is_left_and_knows_resends(
         begun = list(story.begun(number))
         assert aftermath.finish(config, begun, number) == []
         assert broken(config, begun, number, finished=True) == []
+        assert aftermath.fsck(config) == ""
 
 
 @pytest.mark.soak

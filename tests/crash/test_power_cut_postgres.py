@@ -189,6 +189,7 @@ def test_a_power_cut_of_both_keeps_every_promise_and_makes_no_other(recorded: Re
         if number == recorded.story.last:
             assert aftermath.finish(config, begun, number) == []
             assert broken(config, begun, number, finished=True) == []
+            assert aftermath.fsck(config) == ""
 
 
 @pytest.mark.parametrize("site", ["/pg_wal/", "/blobs/"])

@@ -12,6 +12,7 @@ elsewhere change few others: what did not change is the same piece as in the las
 from __future__ import annotations
 
 import base64
+import binascii
 import gzip
 import json
 import zlib
@@ -164,6 +165,7 @@ class _Writer:
         self._pool = pool
         self._form = form(table)
         self._key = list(table.primary_key.columns)
+        self._binary = [n for n, kind in enumerate(self._form.types) if kind == "bytes"]
         self._places = [self._form.columns.index(column.name) for column in self._key]
         self.marked = bool(FINAL.get(table.name))
         self.filled = table.name in FILLED
@@ -210,7 +212,11 @@ class _Writer:
         octets = mark = 0
         key: tuple[Any, ...] = ()
         for row in rows:
-            line = _json([_plain(value) for value in row])
+            values = list(row)
+            for place in self._binary:
+                if values[place] is not None:
+                    values[place] = _text(values[place])
+            line = _json(values)
             lines.append(line)
             octets += len(line)
             key = tuple(row[place] for place in self._places)
@@ -276,7 +282,7 @@ def unpack(
             if kind == "bytes":
                 for row in rows:
                     if row[place] is not None:
-                        row[place] = base64.b64decode(row[place])
+                        row[place] = _octets(row[place])
         if len(rows) != expected or any(len(row) != len(found.columns) for row in rows):
             raise ValueError("another number of rows")
     except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
@@ -298,11 +304,22 @@ def _type_of(column: sa.Column[Any]) -> str:
     raise TypeError(f"{column} has a type that no backup can hold yet")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes | memoryview):
-        return base64.b64encode(value).decode("ascii")
-    return value
+def _text(value: bytes | memoryview) -> str:
+    """Octets in JSON: a mail of seven bits as it is, behind a sign that no base64 begins with."""
+    octets = bytes(value)
+    return "=" + octets.decode("ascii") if octets.isascii() else _base64(octets)
+
+
+def _octets(text: str) -> bytes:
+    return text[1:].encode("ascii") if text.startswith("=") else base64.b64decode(text)
+
+
+def _base64(octets: bytes) -> str:
+    return binascii.b2a_base64(octets, newline=False).decode("ascii")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _ENCODER.encode(value).encode() + b"\n"

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.fsck.codes import CODES, Code, Family
+from gateway.fsck.codes import Code, Family
+from gateway.fsck.meanings import CODES
 
 MOST = 10_000  # faults that are kept; of a store in ruins the rest is only counted
 

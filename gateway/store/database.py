@@ -248,7 +248,7 @@ class Database:
 
         return postgres.patiently(attempt)
 
-    def _submit(self, work: Work[T], kind: str) -> Future[T]:
+    def _submit(self, work: Work[T], kind: str = "") -> Future[T]:
         unit = _Unit(work, Future(), kind)
         if not self._threads or self._failed:
             unit.done.set_exception(self._closed())

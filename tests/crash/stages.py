@@ -22,8 +22,8 @@ from tests import letters
 from tests.crash.workload import Letter, Told
 from tests.office import ROOT, Office
 
-_READY_SECONDS = 60.0
-_DEAD_SECONDS = 40.0
+_READY_SECONDS = 120.0
+_DEAD_SECONDS = 90.0
 
 
 @dataclass

@@ -13,6 +13,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -400,7 +402,8 @@ def test_the_last_backup_of_a_continuous_copy_has_all_but_its_last_seconds(
 ) -> None:
     office = make_office()
     secret = give_recovery_key(office, disk)
-    sent: list[tuple[float, str]] = []
+    sent: list[tuple[datetime, str]] = []
+    turns: list[dict[str, Any]] = []
     with office.running():
         with subprocess.Popen(
             [sys.executable, "-m", "gateway", "backup", str(disk / "b"), "--follow", "1", "--json",
@@ -408,19 +411,30 @@ def test_the_last_backup_of_a_continuous_copy_has_all_but_its_last_seconds(
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as follower:  # fmt: skip
             assert follower.stdout is not None
-            assert json.loads(follower.stdout.readline())["documents"] == 0
-            until = time.monotonic() + 4
-            while time.monotonic() < until:
-                sent.append((time.monotonic(), office.accept("office", notice(len(sent)), "water")))
-            lost_at = time.monotonic()
+            output = follower.stdout
+            listener = threading.Thread(
+                target=lambda: turns.extend(json.loads(line) for line in output)
+            )
+            listener.start()
+            deadline = time.monotonic() + 90
+            while len(turns) < 4 or turns[-1]["documents"] < 3:
+                assert time.monotonic() < deadline
+                document = office.accept("office", notice(len(sent)), "water")
+                sent.append((datetime.now(UTC), document))
             follower.kill()
+            listener.join(10)
         office.kill()
     shutil.rmtree(office.folder / "state")  # the machine is gone
     back = bring_back(disk / "b", disk / "r", secret, like=office)
     there = set(back.sql("SELECT id FROM documents"))
+    last = read(Shelf(disk / "b"), Shelf(disk / "b").generations()[-1])
     lost = [at for at, document in sent if document not in there]
-    assert len(there) > len(sent) / 3
-    assert all(at > lost_at - 3 for at in lost), "more than a turn and the time that it takes"
+    taken = datetime.fromisoformat(last.at)
+    assert all(at > taken for at in lost), "the last turn has all that was accepted before it"
+    starts = [datetime.fromisoformat(turn["at"]).timestamp() for turn in turns]
+    slowest = max(turn["seconds"] for turn in turns)
+    waits = [after - before for before, after in pairwise(starts)]
+    assert max(waits) < 1 + 2 * slowest + 1, "a turn begins each second, or when the last has ended"
     assert len(Shelf(disk / "b").generations()) <= 3, "one takes the place of the other"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.fsck.codes import CODES, Code
+from gateway.fsck.codes import Code
+from gateway.fsck.meanings import CODES
 from gateway.fsck.repair import HEALERS
 from tests.office import ROOT
 from tests.unit.fsck.damages import DAMAGES

@@ -30,7 +30,7 @@ check: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not soak"
+	TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest -n 3 --dist loadfile -m "not soak"
 
 soak: $(VENV)/.dev ## long runs
 	$(BIN)/python -m pytest -m soak --timeout 7200

@@ -10,7 +10,6 @@ import copy
 import os
 import pwd
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -111,7 +110,7 @@ def _record(root: Path, library: Path, template: Path) -> Recorded:
         time.sleep(1)
         assert office.stop() == 0
     finally:
-        cluster.stop(signal.SIGINT)
+        cluster.stop()
     return Recorded(disk, Story.of(recorder.events(), some), root)
 
 
@@ -161,7 +160,7 @@ def _cut(
                     server.start()
                     yield event.number, config
                 finally:
-                    server.stop(signal.SIGQUIT)
+                    server.stop()  # a crash would leave its shared memory behind
 
 
 def _replies(recorded: Recorded, step: int) -> set[int]:

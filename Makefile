@@ -33,7 +33,7 @@ unit: $(VENV)/.dev ## all tests
 	TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest -n 3 --dist loadfile -m "not soak"
 
 soak: $(VENV)/.dev ## long runs
-	$(BIN)/python -m pytest -m soak --timeout 7200
+	YIZHAN_BOTH_DATABASES=1 $(BIN)/python -m pytest -m "soak or both_in_soak" --timeout 7200
 
 bench: $(VENV)/.dev ## measure memory, throughput and a notice to many units
 	$(BIN)/python -m bench.memory

@@ -30,6 +30,8 @@ from gateway.store.database import Database
 from gateway.store.spool import Spool
 from tests import realmail
 
+pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
+
 TABLE = Path(__file__).parent.parent / "data" / "verdicts.toml"
 SENDER, RECIPIENT = "office", "water"
 FOREIGN = ("identity", "blindcopy")

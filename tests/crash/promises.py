@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
 
 from gateway import config as configuration
 from gateway.composition import open_own_blobs
@@ -37,7 +38,7 @@ def broken(path: Path, begun: Iterable[Told], moment: int, *, finished: bool = F
     try:
         config = configuration.load(path)
         database = Database(config.state.database_url, readers=1)
-    except (YizhanError, OSError) as error:
+    except (YizhanError, OSError, DBAPIError) as error:  # a file may be no database any more
         return [f"the office cannot be opened: {error}"]
     try:
         # What the daemon does at its start, before anything else.
@@ -47,7 +48,7 @@ def broken(path: Path, begun: Iterable[Told], moment: int, *, finished: bool = F
         return database.read_now(
             lambda c: list(_faults(c, config, begun, moment, finished=finished))
         )
-    except YizhanError as error:
+    except (YizhanError, DBAPIError) as error:
         return [f"the office cannot start: {error}"]
     finally:
         database.stop()

@@ -29,8 +29,9 @@ check: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.dev ## all tests
-	TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest -n 3 --dist loadfile -m "not soak"
+unit: $(VENV)/.dev ## all tests (in the order of the folders: the longest files come first)
+	TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
+		-m "not soak"
 
 soak: $(VENV)/.dev ## long runs
 	YIZHAN_BOTH_DATABASES=1 $(BIN)/python -m pytest -m "soak or both_in_soak" --timeout 7200

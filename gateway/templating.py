@@ -108,24 +108,34 @@ def check(
             except UnicodeDecodeError:
                 faults.append(f"{path}: is not UTF-8")
     if not faults:
-        faults = [
-            f"{folder / language / sample.template}: {fault}"
-            for language, environment in environments.items()
-            for sample in samples
-            if (fault := _try(environment, sample))
-        ]
+        tried = sorted({sample.template for sample in samples})
+        for language, environment in environments.items():
+            # What is asked for stands in the source: read once, however many samples there are.
+            asked = {name: _asked(environment, name) for name in tried}
+            faults += [
+                f"{folder / language / sample.template}: {fault}"
+                for sample in samples
+                if (fault := _try(environment, sample, asked[sample.template]))
+            ]
     if faults:
         faults = list(dict.fromkeys(faults))
         raise ConfigurationError("\n".join(faults))
 
 
-def _try(environment: Environment, sample: Sample) -> str:
+def _asked(environment: Environment, name: str) -> set[str]:
+    """The names that the template wants to be given, anywhere in it; none if there is no such."""
+    try:
+        source = (environment.loader or _NOTHING).get_source(environment, name)[0]
+    except TemplateNotFound:
+        return set()
+    return find_undeclared_variables(environment.parse(source)) - set(environment.globals)
+
+
+def _try(environment: Environment, sample: Sample, asked: set[str]) -> str:
     """Why the template does not work on the sample; empty if it does."""
     try:
-        source = (environment.loader or _NOTHING).get_source(environment, sample.template)[0]
-        unknown = find_undeclared_variables(environment.parse(source)) - set(sample.values)
-        if unknown - set(environment.globals):  # also where the sample does not lead
-            return f"{min(unknown - set(environment.globals))!r} is undefined"
+        if unknown := asked - set(sample.values):  # also where the sample does not lead
+            return f"{min(unknown)!r} is undefined"
         environment.get_template(sample.template).render(sample.values)
     except TemplateNotFound:
         return "this template is missing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -18,6 +19,8 @@ from tests import postgres as servers
 
 # Set by `make soak`: what is marked `both_in_soak` runs on PostgreSQL too, not on SQLite alone.
 _BOTH = bool(os.environ.get("YIZHAN_BOTH_DATABASES"))
+# Names the folder that all processes of one test run share; the first process makes and removes it.
+_SHARED_FOLDER = "YIZHAN_TEST_RUN"
 
 
 @contextmanager
@@ -28,6 +31,14 @@ def _short_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The shared folder is made before the test processes start, so that they inherit its name."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="yz")  # short, as above
+        os.environ[_SHARED_FOLDER] = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -114,9 +125,16 @@ def _databases(
 
 @pytest.fixture(scope="session")
 def office_template() -> Iterator[Path]:
-    """The folder of a demo office from which others are copied."""
+    """The folder of a demo office from which others are copied: a copy of the test run's own."""
+    shared = Path(os.environ[_SHARED_FOLDER])
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first process makes it, the others wait
+        if not (shared / "made").exists():
+            offices.make_template(shared / "demo")
+            (shared / "made").touch()
     with _short_folder() as folder:
-        yield offices.make_template(folder / "demo")
+        # To read a database is to write beside it, so no two processes may use the same.
+        yield Path(shutil.copytree(shared / "demo", folder / "demo"))
 
 
 @contextmanager

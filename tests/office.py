@@ -1,7 +1,7 @@
 """A real post office for tests: the demo office in a folder, its daemon as a process, its clients.
 
-Making 44 units with passwords and seals takes some seconds, so each test process makes one and
-copies it; the copy gets ports of its own.
+Making 44 units with passwords and seals takes some seconds, so a test run makes one and copies it;
+the copy gets ports of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30.0
+# Each start warms its children, half a second of a processor each: one is enough here.
+POLICY = "[policy]\nextraction_children = 1"
 
 
 def free_ports(count: int) -> list[int]:
@@ -65,11 +67,25 @@ def copy_office(
     if database:
         (folder / "state" / "yizhan.db").unlink()
         text = text.replace("[state]\n", f'[state]\ndatabase = "{database}"\n')
+    text = text.replace("[reminders]\n", f"{POLICY}\n\n[reminders]\n")
     for old, new in (changes or {}).items():
         assert old in text, f"{old!r} is not in the configuration"
         text = text.replace(old, new)
     path.write_text(text, encoding="utf-8")
     return Office(folder, *ports)
+
+
+class Process(Protocol):
+    """A daemon: a program of its own, or forked from one that has read it (crash/forked.py)."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: signal.Signals, /) -> None: ...
 
 
 @dataclass
@@ -80,7 +96,7 @@ class Office:
     submission_port: int
     submissions_port: int
     console_port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     @property

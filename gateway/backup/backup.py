@@ -24,6 +24,7 @@ from gateway.backup.manifest import Manifest, read, seal
 from gateway.backup.prune import prune
 from gateway.backup.shelf import Mark, Piece, Shelf
 from gateway.config import Config
+from gateway.directory import changes
 from gateway.domain.clock import Clock, milliseconds, rfc3339
 from gateway.domain.ids import new_id
 from gateway.errors import CommandError
@@ -35,6 +36,8 @@ from gateway.store.database import Database
 from gateway.store.drivers import open_blobs, open_kept
 from gateway.store.facts import Fact, recall, remember
 from gateway.store.fault import reach
+
+_FOLDERS = 10  # of which the database remembers its last backup
 
 Told = Callable[[str, int, int], None]
 """Progress: a word for what is being done, how many so far, how many octets so far."""
@@ -69,6 +72,7 @@ class Backup:
     full: bool = False
     told: Told = _nobody
     _stamp: tuple[object, ...] = ()
+    _repaired: int = 0  # as the snapshot of the last generation says
     _parcels: tuple[Piece, Piece | None, tuple[str, ...]] | None = field(default=None)
 
     def prepare(self) -> None:
@@ -100,16 +104,26 @@ class Backup:
         except OSError as error:
             raise _cannot_write(self.shelf, error) from error
         now, manifest = self.clock.now(), made.manifest
+        folder = str(self.shelf.directory.resolve())
         value = {
             "generation": manifest.id,
-            "directory": str(self.shelf.directory.resolve()),
+            "directory": folder,
             "documents": manifest.documents,
             "blobs": manifest.blobs,
             "octets": manifest.octets,
             "new_blobs": made.new_blobs,
             "without_keys": manifest.keys is None,
         }
-        self.database.write_now(lambda c: remember(c, Fact.BACKUP, value, now))
+
+        def note(connection: Connection) -> None:
+            known = recall(connection, Fact.BACKUP)
+            newest = {} if known is None else dict(known.value.get("newest", {}))
+            newest.pop(folder, None)  # the youngest last: a disk that was given away goes
+            newest[folder] = [manifest.id, self._repaired]
+            last = dict(list(newest.items())[-_FOLDERS:])
+            remember(connection, Fact.BACKUP, {**value, "newest": last}, now)
+
+        self.database.write_now(note)
         return made
 
     def _make(self) -> Made:
@@ -167,6 +181,7 @@ class Backup:
     ) -> tuple[dict[str, Any], list[Wanted]]:
         """All that one snapshot of the database says."""
         now = self.clock.now()
+        self._repaired = _repairs(connection)
         trusted = before if not self.full and _is_ours(connection, before) else None
         count = 0
 
@@ -239,10 +254,15 @@ def _is_ours(connection: Connection, before: Manifest | None) -> bool:
 
     One that was restored has another order and other numbers than the one that was lost.
     """
-    made, checked = recall(connection, Fact.BACKUP), recall(connection, Fact.FSCK)
-    if before is None or made is None or made.value.get("generation") != before.id:
+    made = recall(connection, Fact.BACKUP)
+    if before is None or made is None or before.dialect != connection.dialect.name:
         return False
-    return before.dialect == connection.dialect.name and (checked is None or checked.at < made.at)
+    return [before.id, _repairs(connection)] in made.value.get("newest", {}).values()
+
+
+def _repairs(connection: Connection) -> int:
+    """The number of the last repair: what a repair changed is not what an older backup has."""
+    return changes.newest(connection, "fsck")
 
 
 def _cannot_write(shelf: Shelf, error: OSError) -> CommandError:

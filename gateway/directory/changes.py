@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from gateway.directory import tables as t
 from gateway.domain.clock import milliseconds, moment
@@ -78,6 +78,12 @@ def log(conn: Connection, *, key: str = "", kind: str = "", limit: int = 100) ->
         )
         for row in conn.execute(query)
     ]
+
+
+def newest(conn: Connection, kind: str) -> int:
+    """The number of the last line of that kind, 0 if there is none; it only grows."""
+    query = select(func.max(t.changes.c.id)).where(t.changes.c.kind == kind)
+    return int(conn.scalar(query) or 0)
 
 
 def _text(facts: Facts | None) -> str:

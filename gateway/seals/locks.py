@@ -7,7 +7,6 @@ both for a lock that is held, and the daemon could not start.
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 
@@ -25,11 +24,13 @@ def remove_dead(home: Path) -> None:
 
 
 def _is_held(words: list[bytes]) -> bool:
-    """A lock of this machine is held if its number is that of a program of GnuPG."""
-    if len(words) != 2 or not words[0].isdigit():  # number and host
-        return False  # a living holder's has both before it gets its name
-    if words[1].decode("ascii", "replace") != socket.gethostname():
-        return True  # on a shared disk: not ours to judge
+    """A lock is held if its number is that of a running program of GnuPG.
+
+    The machine's name behind it counts for nothing: it may be torn, or be the machine's old one,
+    and a state directory is used by one machine alone.
+    """
+    if not words or not words[0].isdigit():
+        return False  # a living holder has written it before the lock gets its name
     try:
         return Path(f"/proc/{int(words[0])}/comm").read_text(encoding="ascii").startswith("gpg")
     except (OSError, UnicodeDecodeError):

@@ -52,15 +52,24 @@ POINTS = (
     *(f"{kind}.{when}-commit" for kind in COMMITS for when in ("before", "after")),
 )
 
-_POINT, _, _COUNT = os.environ.get("YIZHAN_FAULT", "").partition(":")
-_left = int(_COUNT or 1)
+_point, _left = "", 0
+
+
+def arm(point: str) -> None:
+    """Die at that point; `name:3` is the third time that it is reached. Empty: at none."""
+    global _point, _left  # noqa: PLW0603  # of the process
+    _point, _, count = point.partition(":")
+    _left = int(count or 1)
 
 
 def reach(point: str, *kinds: str) -> None:
     """Die here if a test has armed this point, or this point of a unit of work of such a kind."""
     global _left  # noqa: PLW0603  # one counter for the process
-    if not _POINT or (point != _POINT and not any(f"{kind}.{point}" == _POINT for kind in kinds)):
+    if not _point or (point != _point and not any(f"{kind}.{point}" == _point for kind in kinds)):
         return
     _left -= 1
     if _left <= 0:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get("YIZHAN_FAULT", ""))

@@ -6,7 +6,6 @@ import itertools
 import signal
 import smtplib
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,8 +18,9 @@ from sqlalchemy import insert, select
 from gateway.exchange.mailroom import tables as mailbox_tables
 from gateway.store.database import Database
 from tests import letters
+from tests.crash.forked import Forked
 from tests.crash.workload import Letter, Told
-from tests.office import ROOT, Office
+from tests.office import Office
 
 _READY_SECONDS = 120.0
 _DEAD_SECONDS = 90.0
@@ -53,12 +53,7 @@ class Stages:
     def _start(self, point: str) -> bool:
         """Whether its doors opened; it may die before."""
         office = self.office
-        with (office.folder / "daemon.log").open("ab") as log:
-            office.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", "--config", str(office.config)],
-                cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                env={**_environment(), "YIZHAN_FAULT": point},
-            )  # fmt: skip
+        office.process = Forked(office.config, office.folder / "daemon.log", point)
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             if office.process.poll() is not None:
@@ -156,12 +151,6 @@ class Stages:
             database.write_now(lambda c: c.execute(insert(contents).values(values)))
         finally:
             database.stop()
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)
 
 
 def in_order(points: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bench.memory import PROMISED, Outcome, forms, make_mails, measure, table
-from tests.office import Office
+from tests.office import POLICY, Office
 
 pytestmark = pytest.mark.one_database("the memory of the daemon; the database has no part in it")
 
@@ -32,7 +32,7 @@ def _send(office: Office, clients: int, encrypted: int) -> Outcome:
 def test_twelve_clients_with_25_mb_each_keep_the_memory_promise_and_give_it_back(
     make_office: Callable[..., Office],
 ) -> None:
-    with make_office().running() as office:
+    with make_office(changes={POLICY: ""}).running() as office:
         outcome = _send(office, 12, encrypted=1)
     assert outcome.cost <= PROMISED, table(outcome)
     for name, octets in outcome.after.by_process.items():
@@ -46,7 +46,7 @@ def test_twelve_clients_with_25_mb_each_keep_the_memory_promise_and_give_it_back
 def test_forty_clients_with_25_mb_each_keep_the_memory_promise_three_times(
     make_office: Callable[..., Office],
 ) -> None:
-    with make_office().running() as office:
+    with make_office(changes={POLICY: ""}).running() as office:
         for _ in range(3):
             outcome = _send(office, 40, encrypted=4)
             assert outcome.cost <= PROMISED, table(outcome)

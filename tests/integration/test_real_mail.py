@@ -70,8 +70,8 @@ class Sent:
 @pytest.fixture(scope="module")
 def sent(make_module_office: Callable[..., Office], shared_data: Path) -> Iterator[Sent]:
     """All files, offered to one office."""
-    section = f"[policy]\ndisabled_checks = [{', '.join(repr(check) for check in OFF)}]\n\n"
-    office = make_module_office(changes={"[reminders]": section + "[reminders]"})
+    off = f"disabled_checks = [{', '.join(repr(check) for check in OFF)}]"
+    office = make_module_office(changes={"[policy]": f"[policy]\n{off}"})
     files = realmail.files(shared_data)
     with office.running():
         wires, replies = {}, {}

@@ -21,6 +21,8 @@ LEFT = {
     "without a number": b"",
     "torn": b"\0" * 20,
     "of a number that is another program's by now": f"{os.getpid():10d}\n{HOST}\n".encode(),
+    "with a torn name of the machine": f"{os.getpid():10d}\n".encode() + b"\0\0",
+    "from before the machine was renamed": f"{os.getpid():10d}\nelsewhere.test\n".encode(),
     "of a number that nobody has": f"{2**22 + 1:10d}\n{HOST}\n".encode(),
 }
 
@@ -55,10 +57,3 @@ def test_a_lock_that_a_gpg_holds_stays(home: Path) -> None:
         agent.communicate(b"BYE\n", timeout=20)
     locks.remove_dead(home)
     assert not lock.exists()
-
-
-def test_a_lock_of_another_machine_is_not_ours_to_judge(home: Path) -> None:
-    lock = home / "pubring.kbx.lock"
-    lock.write_text(f"{os.getpid():10d}\nelsewhere.test\n")
-    locks.remove_dead(home)
-    assert lock.exists()

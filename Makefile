@@ -30,8 +30,9 @@ check: $(VENV)/.dev ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev ## all tests (in the order of the folders: the longest files come first)
-	TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder \
-		-m "not soak"
+	@# Hundreds of processes read the program: compiled once, whatever the environment says.
+	PYTHONDONTWRITEBYTECODE= TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest \
+		-n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 soak: $(VENV)/.dev ## long runs
 	YIZHAN_BOTH_DATABASES=1 $(BIN)/python -m pytest -m "soak or both_in_soak" --timeout 7200

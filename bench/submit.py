@@ -92,7 +92,7 @@ def running_office(
         template = offices.make_template(folder / "t")
         if units:
             enlarge(template, units)
-        office = offices.copy_office(template, folder / "o")
+        office = offices.copy_office(template, folder / "o", changes={offices.POLICY: ""})
         with office.config.open("a", encoding="utf-8") as file:
             file.write(_SETTINGS)
         with office.running():

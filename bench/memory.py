@@ -192,7 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="yzm"))
     outcomes: list[Outcome] = []
     try:
-        office = offices.copy_office(offices.make_template(folder / "t"), folder / "o")
+        office = offices.copy_office(
+            offices.make_template(folder / "t"), folder / "o", changes={offices.POLICY: ""}
+        )
         with office.running():
             for count in range(options.rounds):
                 place = folder / f"mails{count}"

@@ -27,6 +27,8 @@ OWNER = "yizhan"  # the role that owns all; trusted on the socket
 KEYED = "keyed"  # a role that needs its password, once a test has made it
 _SERVER_USER = "postgres"  # initdb refuses root
 _START_SECONDS = 60.0
+# It ends with the thread that started it (prctl(2)), so also with a test process that is killed.
+_WITH_US = ("setpriv", "--pdeathsig", "QUIT") if shutil.which("setpriv") else ()
 _ACCESS = f"local all {KEYED} scram-sha-256\nlocal all all trust\n"
 
 
@@ -110,7 +112,8 @@ class Cluster:
                 # After `kill -9` the children of the old one may hold its memory a moment longer.
                 with (self.folder / "log").open("ab") as log:
                     self._process = subprocess.Popen(
-                        [self._programs / "postgres", "-D", self.folder / "data", *options],
+                        [*_WITH_US, self._programs / "postgres", "-D", self.folder / "data",
+                         *options],
                         cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                         start_new_session=True,  # Ctrl-C in the terminal is for pytest
                         **self._as,

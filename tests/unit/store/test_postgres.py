@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -348,10 +349,11 @@ def test_a_start_waits_for_a_server_that_comes_later(own: Cluster) -> None:
     engine = make_engine(own.url(own.create()))
     own.stop()
     told: list[str] = []
-    timer = threading.Timer(0.5, own.start)
-    timer.start()
-    server.wait_for(engine, 30, told.append)
-    timer.join()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.wait_for, engine, 30, told.append)
+        time.sleep(0.5)
+        own.start()
+        waiting.result()
     assert len(told) == 1
     own.stop()
     with pytest.raises(StoreUnavailable):

@@ -3,8 +3,10 @@
 The units of work are real ones, prepared by the exchange; the server is a throw-away PostgreSQL
 with fsync and synchronous_commit on, or SQLite as the daemon uses it. Each client waits for its own
 commit before it offers the next. Every round has a fresh database; the median of the rounds counts.
+Grouped is what SQLite always does, and PostgreSQL does for comparison only: one writer, many units
+in a transaction, each behind a savepoint.
 
-    python -m bench.commits [--units 400] [--rounds 3] [--same] [--sqlite]
+    python -m bench.commits [--units 400] [--rounds 3] [--clients 10 40] [--same] [--sqlite]
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from tests import letters, postgres
 from tests.house import House, make_database
 
 CLIENTS = (1, 4, 10, 40)
-WRITERS = (1, 2, 4, 8, 16)
+WRITERS = (0, 1, 2, 4, 8, 16)  # 0: one, grouped
 UNITS = ("water", "education", "finance", "health", "housing", "parks", "urban", "archives")
 Unit = Callable[[Any], Any]
 
@@ -75,7 +77,9 @@ async def measure(database: Database, units: list[Unit], clients: int) -> tuple[
 
 async def once(url: str, units: list[Unit], writers: int, clients: int) -> tuple[float, float]:
     """One round on a database with the demo directory."""
-    database = Database(url, writers=writers)
+    database = Database(url, writers=writers or 1)
+    if not writers:
+        database._run = database._run_batches
     database.start()
     for unit in units[:20]:
         await database.write(unit)
@@ -89,10 +93,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--same", action="store_true", help="all to one recipient")
     parser.add_argument("--sqlite", action="store_true")
     given = parser.parse_args()
-    cases = [(w, c) for w in (WRITERS[:1] if given.sqlite else WRITERS) for c in CLIENTS]
+    cases = [(w, c) for w in (WRITERS[:1] if given.sqlite else WRITERS) for c in given.clients]
     found: dict[tuple[int, int], list[tuple[float, float]]] = {case: [] for case in cases}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="yzb")))
@@ -113,7 +118,7 @@ def main() -> None:
     print("| writers | clients | units a second | p99 ms |")
     for (writers, clients), rounds in found.items():
         rate, late = (statistics.median(column) for column in zip(*rounds, strict=True))
-        print(f"| {writers} | {clients} | {rate:.0f} | {late:.1f} |")
+        print(f"| {writers or 'grouped'} | {clients} | {rate:.0f} | {late:.1f} |")
 
 
 if __name__ == "__main__":

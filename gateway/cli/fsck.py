@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check that nothing is lost, double or changed; repair what can be.")
 
 _LINE_SECONDS = 5.0
-_FEW = 3000  # documents that one process checks before others would have started
 FAULTS, REPAIRED = 1, 3
 
 
@@ -62,20 +60,15 @@ def fsck(
     Example: yizhan fsck --since 2026-11-01 --quick
     """
     from gateway.fsck.check import check, remember_report
-    from gateway.fsck.crew import Alone, Crew, Processes
-    from gateway.fsck.pieces import count_documents
+    from gateway.fsck.crew import muster
     from gateway.fsck.scope import Scope
-    from gateway.store.drivers import open_blobs
 
     if remove_orphans and not repair:
         raise CommandError("--remove-orphans goes with --repair; give both")
     scope = Scope(_families(only or []), _span(since, document), quick, views)
     with opened(config) as office:
         database = office.database
-        number = workers or os.cpu_count() or 1
-        crew: Crew = Alone(database, open_blobs(office.config), office.config.office.domain)
-        if number > 1 and database.read_now(lambda c: count_documents(c, scope.span)) > _FEW:
-            crew = Processes(office.config, number)
+        crew = muster(office.config, database, scope, workers)
         with _told() as tell:
             report = check(database, crew, scope, tell=tell)
         looked = report.counts["documents"] + report.counts["refusals"] + len(report.faults)

@@ -17,6 +17,7 @@ from gateway.errors import CommandError
 if TYPE_CHECKING:
     from gateway.backup.release import Waiting
     from gateway.backup.restore import Restore
+    from gateway.cli.progress import Progress
 
 app = typer.Typer(
     help="Restore a backup: from, status, release.", no_args_is_help=True, cls=FolderGroup
@@ -99,9 +100,9 @@ def from_(
     keys = _open_keys(restore, recovery_key, passphrase_file)
     _become_owner(restore, keys)
     path = restore.run(keys)
+    faults = _check_everything(path, progress)
     progress.end()
     manifest = restore.manifest
-    faults = _check_everything(path)
     problems = [*restore.problems, *manifest.without, *faults]
     data = {
         "config": str(path),
@@ -224,15 +225,18 @@ def _become_owner(restore: Restore, keys: bytes) -> None:
         become_owner(place)
 
 
-def _check_everything(path: Path) -> list[str]:
+def _check_everything(path: Path, progress: Progress) -> list[str]:
     """What `yizhan fsck` says of the restored office."""
     from gateway.fsck.check import check
-    from gateway.fsck.crew import Alone
-    from gateway.store.drivers import open_blobs
+    from gateway.fsck.crew import muster
+    from gateway.fsck.scope import Scope
 
     with opened(path) as office:
-        crew = Alone(office.database, open_blobs(office.config), office.config.office.domain)
-        report = check(office.database, crew)
+        scope = Scope()
+        crew = muster(office.config, office.database, scope)
+        report = check(
+            office.database, crew, scope, tell=lambda now: progress("documents checked", now.done)
+        )
     return [fault.sentence for fault in report.faults]
 
 

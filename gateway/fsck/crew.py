@@ -14,12 +14,13 @@ from typing import Protocol
 from gateway.config import Config
 from gateway.errors import CommandError
 from gateway.fsck.fault import Findings
-from gateway.fsck.pieces import Ground, Piece, work
+from gateway.fsck.pieces import Ground, Piece, count_documents, work
 from gateway.fsck.scope import Scope
 from gateway.store.blobs import Blobs
 from gateway.store.database import Database
 from gateway.store.drivers import open_blobs
 
+_FEW = 3000  # documents that one process checks before others would have started
 _AHEAD = 4  # pieces in hand for each process: enough that none waits, few enough for the memory
 
 
@@ -86,6 +87,15 @@ class Processes:
                     waiting[pool.submit(_work, scope, piece)] = piece
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 yield waiting.pop(future), future.result()
+
+
+def muster(config: Config, database: Database, scope: Scope, number: int = 0) -> Crew:
+    """Those who check that much: `number` processes (0: one for each processor), or this one alone
+    where it would be done before others have started."""
+    number = number or os.cpu_count() or 1
+    if number > 1 and database.read_now(lambda c: count_documents(c, scope.span)) > _FEW:
+        return Processes(config, number)
+    return Alone(database, open_blobs(config), config.office.domain)
 
 
 _ground: list[Ground] = []  # of this process

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# The programs of GnuPG that lock files of a home; `gpg` begins gpgsm and gpg-agent too.
+_HOLDERS = ("gpg", "keyboxd", "scdaemon", "dirmngr")
+
 
 def remove_dead(home: Path) -> None:
     """Remove the locks in that GNUPGHOME which no running program of GnuPG holds."""
@@ -32,6 +35,7 @@ def _is_held(words: list[bytes]) -> bool:
     if not words or not words[0].isdigit():
         return False  # a living holder has written it before the lock gets its name
     try:
-        return Path(f"/proc/{int(words[0])}/comm").read_text(encoding="ascii").startswith("gpg")
+        name = Path(f"/proc/{int(words[0])}/comm").read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return False
+    return name.startswith(_HOLDERS)

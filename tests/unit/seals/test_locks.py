@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -39,6 +40,20 @@ def test_a_lock_of_the_dead_is_removed(left: bytes, home: Path) -> None:
         (home / name).write_bytes(left)
     with Keyring(home, seconds=10) as keyring:
         keyring.create("Office", "postmaster@heping.test", passphrase="", years=0)
+
+
+def test_a_lock_of_gnupgs_other_programs_stays(home: Path) -> None:
+    program = home / "keyboxd"  # of GnuPG 2.4; here it only sleeps
+    shutil.copy("/bin/sleep", program)
+    holder = subprocess.Popen([program, "60"])
+    try:
+        lock = home / "pubring.db.lock"
+        lock.write_text(f"{holder.pid:10d}\n{HOST}\n")
+        locks.remove_dead(home)
+        assert lock.exists()
+    finally:
+        holder.kill()
+        holder.wait()
 
 
 def test_a_lock_that_a_gpg_holds_stays(home: Path) -> None:

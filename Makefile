@@ -35,7 +35,7 @@ unit: $(VENV)/.dev ## all tests (in the order of the folders: the longest files 
 		-n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 
 soak: $(VENV)/.dev ## long runs
-	YIZHAN_BOTH_DATABASES=1 $(BIN)/python -m pytest -m "soak or both_in_soak" --timeout 7200
+	$(BIN)/python -m pytest -m soak --timeout 7200
 
 bench: $(VENV)/.dev ## measure memory, throughput and a notice to many units
 	$(BIN)/python -m bench.memory

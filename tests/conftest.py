@@ -17,8 +17,6 @@ from tests import databases as kinds
 from tests import office as offices
 from tests import postgres as servers
 
-# Set by `make soak`: what is marked `both_in_soak` runs on PostgreSQL too, not on SQLite alone.
-_BOTH = bool(os.environ.get("YIZHAN_BOTH_DATABASES"))
 # Names the folder that all processes of one test run share; the first process makes and removes it.
 _SHARED_FOLDER = "YIZHAN_TEST_RUN"
 
@@ -46,8 +44,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "database_kind" in metafunc.fixturenames:
         one = metafunc.definition.get_closest_marker("one_database")
         found = kinds.KINDS if one is None else (one.kwargs.get("kind", kinds.SQLITE),)
-        if metafunc.definition.get_closest_marker("both_in_soak") and not _BOTH:
-            found = (kinds.SQLITE,)
         metafunc.parametrize("database_kind", found, indirect=True, scope="module")
 
 

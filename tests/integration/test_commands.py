@@ -18,8 +18,6 @@ import pytest
 from tests import letters, postbox
 from tests.office import ROOT, Office
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 
 @pytest.fixture(scope="module")
 def office(make_module_office: Callable[..., Office]) -> Iterator[Office]:

@@ -25,8 +25,6 @@ import pytest
 from tests import realmail
 from tests.office import Office
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 OFF = ("identity", "blindcopy", "marking", "headers")
 
 # An account may offer 60 messages a minute.

@@ -16,8 +16,6 @@ from tests.gpg import Gpg
 from tests.office import Office
 from tests.postbox import Letter
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 TITLE = "关于做好防汛工作的通知"
 
 

@@ -11,8 +11,6 @@ import pytest
 from tests import letters, postbox
 from tests.office import Office
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 SECRET = "白杨林渡口改建方案"
 MARKED = f"机密★1年 关于{SECRET}的函"
 

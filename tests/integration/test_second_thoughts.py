@@ -5,12 +5,8 @@ from __future__ import annotations
 import smtplib
 from email import message_from_bytes, policy
 
-import pytest
-
 from tests import letters
 from tests.office import Office
-
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
 
 
 def _receipts(office: Office, owner: str) -> list[str]:

@@ -12,8 +12,6 @@ from tests import letters, postbox
 from tests.office import Office
 from tests.postbox import Letter
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 SETTINGS = """[receipts]
 summary_minutes = 0.02
 deadline_minutes = {extra = 0.07, urgent = 60, normal = 4320}

@@ -16,8 +16,6 @@ from tests.databases import Databases, make_tables
 
 from .conftest import BY, read, write
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 CHINESE = """类型,代码,名称,层级,类别,上级单位,所属单位,账号类型,岗位,手机,成员,可发单位
 账号,water,水务局收发室,,,,water,共用,,,,
 账号,li,李娜,,,,water:收发员+领导；office:阅读者,个人,,,,

@@ -20,8 +20,6 @@ from gateway.store.database import Database
 
 from .conftest import DOMAIN, NOW, write
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 GOOD = "correct horse"
 HERE, THERE = "10.8.1.5", "10.8.2.6"
 FINGERPRINT = "cd" * 32

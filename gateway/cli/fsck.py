@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.office import ConfigOption, JsonOption, Office, emit, opened
+from gateway.cli.progress import Progress
 from gateway.errors import CommandError, StoreError
 
 if TYPE_CHECKING:
-    from gateway.fsck.check import Progress
     from gateway.fsck.fault import Report
     from gateway.fsck.repair import Repairs
 
 app = typer.Typer(help="Check that nothing is lost, double or changed; repair what can be.")
 
-_LINE_SECONDS = 5.0
 FAULTS, REPAIRED = 1, 3
 
 
@@ -69,8 +65,9 @@ def fsck(
     with opened(config) as office:
         database = office.database
         crew = muster(office.config, database, scope, workers)
-        with _told() as tell:
-            report = check(database, crew, scope, tell=tell)
+        progress = Progress()
+        report = check(database, crew, scope, tell=lambda now: progress.say(now.sentence))
+        progress.end()
         looked = report.counts["documents"] + report.counts["refusals"] + len(report.faults)
         if document and not looked:
             raise CommandError(f"there is no document {document}; see `yizhan document list`")
@@ -134,56 +131,6 @@ def _span(since: str, document: str) -> Any:
         ) from None
     moment = day.astimezone(UTC) if day.tzinfo else day.replace(tzinfo=UTC)
     return Span(after=new_id(milliseconds(moment), bytes(10)))
-
-
-@contextmanager
-def _told() -> Iterator[Callable[[Progress], None]]:
-    """Tells the progress: a bar on a terminal, else a line every few seconds, on stderr."""
-    if sys.stderr.isatty():
-        with _bar() as tell:
-            yield tell
-        return
-    last = time.monotonic()
-
-    def line(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _LINE_SECONDS:
-            last = time.monotonic()
-            sys.stderr.write(f"{_words(progress)}\n")
-            sys.stderr.flush()
-
-    yield line
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True), transient=True
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(progress: Progress) -> None:
-            bar.update(
-                task,
-                total=progress.total or 1,
-                completed=progress.done,
-                description=_words(progress),
-            )
-
-        yield show
-
-
-def _words(progress: Progress) -> str:
-    faults = "no fault" if not progress.faults else f"{progress.faults} faults"
-    minutes, seconds = divmod(round(progress.left), 60)
-    return (
-        f"{progress.done} of {progress.total} documents, {progress.rate:.0f} a second, "
-        f"{minutes}:{seconds:02} to go, {faults}"
-    )
 
 
 def _data(report: Report, repairs: Repairs | None) -> dict[str, object]:

@@ -10,7 +10,7 @@ _ON_TERMINAL_SECONDS = 0.1
 
 
 class Progress:
-    """Call it with a word, a count and octets, as often as you like; nothing with `quiet`."""
+    """Call it, or `say`, as often as you like: it speaks now and then; nothing with `quiet`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -20,12 +20,16 @@ class Progress:
         self._shown = False
 
     def __call__(self, what: str, count: int, octets: int = 0) -> None:
+        """What is being done, how many so far, how many octets so far."""
+        amount = f", {megabytes(octets)}" if octets else ""
+        self.say(f"{what}: {count:,}{amount}")
+
+    def say(self, line: str) -> None:
+        """The same in words."""
         now = time.monotonic()
         if self._quiet or now < self._last + self._every:
             return
         self._last = now
-        amount = f", {megabytes(octets)}" if octets else ""
-        line = f"{what}: {count:,}{amount}"
         sys.stderr.write(f"\r\033[K{line}" if self._terminal else f"{line}\n")
         sys.stderr.flush()
         self._shown = True

@@ -234,9 +234,7 @@ def _check_everything(path: Path, progress: Progress) -> list[str]:
     with opened(path) as office:
         scope = Scope()
         crew = muster(office.config, office.database, scope)
-        report = check(
-            office.database, crew, scope, tell=lambda now: progress("documents checked", now.done)
-        )
+        report = check(office.database, crew, scope, tell=lambda now: progress.say(now.sentence))
     return [fault.sentence for fault in report.faults]
 
 

@@ -35,6 +35,16 @@ class Progress:
         """Seconds to go, as far as one can say."""
         return (self.total - self.done) / self.rate if self.done else 0.0
 
+    @property
+    def sentence(self) -> str:
+        """For whoever waits."""
+        faults = "no fault" if not self.faults else f"{self.faults} faults"
+        minutes, seconds = divmod(round(self.left), 60)
+        return (
+            f"{self.done} of {self.total} documents, {self.rate:.0f} a second, "
+            f"{minutes}:{seconds:02} to go, {faults}"
+        )
+
 
 def _silent(_progress: Progress) -> None:
     """Tells nobody."""

@@ -12,9 +12,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from gateway.cli import progress
 from gateway.cli.fsck import app
 from gateway.cli.office import opened
 from gateway.errors import CommandError
+from gateway.fsck import crew
 from gateway.fsck.check import check
 from gateway.fsck.crew import Alone, Processes
 from gateway.fsck.fault import Report
@@ -45,6 +47,25 @@ def fsck(office: Office, *words: str) -> tuple[int, dict[str, Any]]:
 def trouble(office: Office) -> dict[str, str]:
     probes = httpx.get(office.url("/health"), timeout=10).json()["probes"]
     return {name: word for name, word in probes.items() if word != "ok"}
+
+
+def test_many_documents_are_checked_by_all_processors_and_few_by_one_process(
+    make_office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    with opened(make_office().config) as here:
+        assert isinstance(crew.muster(here.config, here.database, Scope()), Alone)
+        monkeypatch.setattr(crew, "_FEW", -1)
+        assert isinstance(crew.muster(here.config, here.database, Scope()), Processes)
+        assert isinstance(crew.muster(here.config, here.database, Scope(), 1), Alone)
+
+
+def test_who_waits_is_told_how_far_it_is(
+    make_office: Callable[..., Office], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_SECONDS", -1.0)
+    done = CliRunner().invoke(app, ["--config", str(make_office().config)], catch_exceptions=False)
+    assert "0 of 0 documents, 0 a second, 0:00 to go, no fault\n" in done.stderr
 
 
 def test_beside_a_daemon_under_load_nothing_is_wrong(

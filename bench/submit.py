@@ -105,7 +105,7 @@ def running_office(
 
 def enlarge(folder: Path, units: int) -> None:
     """Add units, each with a duty person, and the group `city` of all units."""
-    from gateway import config as configuration
+    from gateway import config_file
     from gateway.directory.duty import add_duty
     from gateway.directory.groups import add_group
     from gateway.directory.model import Level, Post, UnitClass
@@ -113,7 +113,7 @@ def enlarge(folder: Path, units: int) -> None:
     from gateway.directory.units import add_unit
     from gateway.store.database import Database
 
-    now, config = datetime.now(UTC), configuration.load(folder / "yizhan.toml")
+    now, config = datetime.now(UTC), config_file.load(folder / "yizhan.toml")
     database = Database(config.state.database_url, readers=1)
 
     def work(connection: object) -> None:

@@ -1,19 +1,16 @@
 """The settings of an office: every one in this file, with its documentation.
 
 `docs/configuration.md` and the sample file are made from these classes (`yizhan check --manual`),
-so a setting that is not described here cannot exist. Paths are relative to the file's own folder.
+so a setting that is not described here cannot exist. The file itself is read by `config_file`.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
 import math
-import os
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -21,15 +18,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
-    ValidationError,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 from gateway.domain.document import Urgency
-from gateway.errors import ConfigurationError
 
-DEFAULT_PATH = Path("/etc/yizhan/yizhan.toml")
 _LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -383,78 +376,3 @@ def is_domain(name: str) -> bool:
 
 def _is_host(name: str) -> bool:
     return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
-
-
-def find(given: Path | None) -> Path:
-    """The configuration file in force: the option, else `YIZHAN_CONFIG`, else the default."""
-    if given is not None:
-        return given
-    named = os.environ.get("YIZHAN_CONFIG")
-    return Path(named) if named else DEFAULT_PATH
-
-
-def load(path: Path) -> Config:
-    """Read and check the file; relative paths are taken from its folder.
-
-    Raises ConfigurationError with one sentence for each fault, joined by newlines, each naming
-    file and key, and the line where the syntax is wrong.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path}: there is no such file; make an office with `yizhan init`, "
-            "or name its file with --config"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    try:
-        # Read as JSON because only there strict means: no number in quotes, yet a path in them.
-        config = Config.model_validate_json(json.dumps(data, default=_no_json), strict=True)
-    except ValidationError as error:
-        faults = [_sentence(path, fault) for fault in error.errors()]
-        raise ConfigurationError("\n".join(faults)) from None
-    anchored: Config = _anchored(config, path.resolve().parent)
-    return anchored
-
-
-def _no_json(value: object) -> object:
-    return [str(value)]  # a date or a time, which no setting is: so its type is wrong
-
-
-def with_file(path: Path, faults: str) -> list[str]:
-    """The sentences of an error, one each; those that name no file name the configuration's."""
-    return [
-        fault if fault.startswith(("/", str(path))) else f"{path}: {fault}"
-        for fault in faults.splitlines()
-    ]
-
-
-def _sentence(path: Path, fault: ErrorDetails) -> str:
-    key = ".".join(str(step) for step in fault["loc"])
-    match fault["type"]:
-        case "extra_forbidden":
-            return f"{path}: {key}: there is no such setting; see docs/configuration.md"
-        case "missing":
-            return f"{path}: {key}: this setting is missing"
-        case _:
-            message = fault["msg"].removeprefix("Value error, ").replace("Input should", "must")
-            given = None if key == "state.database" else fault.get("input")  # it has a password
-            shown = f" (it is {given!r})" if isinstance(given, str | int | float | bool) else ""
-            return f"{path}: {key}: {message[:1].lower()}{message[1:]}{shown}"
-
-
-def _anchored(section: Section, folder: Path) -> Any:
-    """The same section with each relative path made absolute."""
-    changes: dict[str, Any] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, Section):
-            changes[name] = _anchored(value, folder)
-        elif isinstance(value, Path) and not value.is_absolute():
-            changes[name] = folder / value
-    return section.model_copy(update=changes)

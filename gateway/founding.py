@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import Connection
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.errors import CommandError, YizhanError
 from gateway.evidence import keys as evidence_keys
 from gateway.reminders.notifiers import spool
@@ -192,7 +193,7 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
         spool.prepare(plan.spool)
     # The URL of a database may have a password.
     _write_new(file, render(plan).encode(), 0o600 if plan.database else 0o644)
-    settings = configuration.load(file)
+    settings = config_file.load(file)
     say("making the database ...")
     if not plan.database:
         _write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode

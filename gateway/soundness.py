@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gateway.composition import load_key, load_templates
-from gateway.config import Config, with_file
+from gateway.config import Config
+from gateway.config_file import with_file
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
 from gateway.errors import ConfigurationError, YizhanError

@@ -105,9 +105,9 @@ class Office:
 
     @property
     def database_url(self) -> str:
-        from gateway import config
+        from gateway import config_file
 
-        return config.load(self.config).state.database_url
+        return config_file.load(self.config).state.database_url
 
     @property
     def log(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.backup.belongings import paths
 from gateway.config import Config
 from gateway.errors import CommandError
@@ -72,7 +73,7 @@ def load(text: str, folder: Path) -> Config:
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "yizhan.toml"
         file.write_text(text, encoding="utf-8")
-        config = configuration.load(file)
+        config = config_file.load(file)
         read: Config = _moved(config, Path(place).resolve(), folder)
         return read
 

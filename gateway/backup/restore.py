@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, select, update
 
-from gateway import config as configuration
+from gateway import config_file
 from gateway.backup import belongings, loading
 from gateway.backup.copies import read_day
 from gateway.backup.inspect import inspect as look_through
@@ -185,9 +185,9 @@ class Restore:
                 raise CommandError(f"{folder}: a restore begins in an empty folder")
             text = relocate(octets.decode("utf-8"), folder, self.database)
             return folder / "yizhan.toml", load(text, folder), text.encode()
-        path = configuration.find(self.config_path).absolute()
+        path = config_file.find(self.config_path).absolute()
         if path.exists():
-            return path, configuration.load(path), None
+            return path, config_file.load(path), None
         if octets is None:
             raise CommandError(f"{path}: is not there, and not in the backup; write it by hand")
         return path, load(octets.decode("utf-8"), path.parent), octets

@@ -28,7 +28,7 @@ def check(
 
     Example: yizhan check --config /etc/yizhan/yizhan.toml
     """
-    from gateway import config as configuration
+    from gateway import config_file
     from gateway import manual as manual_page
 
     if manual:
@@ -37,11 +37,11 @@ def check(
     if sample:
         sys.stdout.write(manual_page.sample())
         return
-    path = configuration.find(config)
+    path = config_file.find(config)
     faults: list[str] = []
     advice: list[str] = []
     try:
-        settings = configuration.load(path)
+        settings = config_file.load(path)
     except ConfigurationError as error:
         faults = error.public.splitlines()
     else:

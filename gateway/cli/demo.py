@@ -49,10 +49,10 @@ def _make(folder: Path) -> None:
 def _play(config: Path | None, as_json: bool) -> None:
     import asyncio
 
-    from gateway import config as configuration
+    from gateway import config_file
 
     path = config or (
-        configuration.find(None) if configuration.find(None).exists()
+        config_file.find(None) if config_file.find(None).exists()
         else Path("var/demo/yizhan.toml")
     )  # fmt: skip
     with opened(path) as office:

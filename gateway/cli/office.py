@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.domain.clock import SystemClock
 from gateway.errors import CommandError
 
@@ -103,9 +104,9 @@ def opened(config: Path | None) -> Iterator[Office]:
     Raises ConfigurationError for the file, CommandError if this user may not run commands here or
     the office was not made yet, StoreUnusable for a foreign or newer store.
     """
-    path = configuration.find(config)
+    path = config_file.find(config)
     actor = who()
-    settings = configuration.load(path)
+    settings = config_file.load(path)
     become_owner(settings.state.directory)
     from gateway.store import identity, migrate
     from gateway.store.database import Database

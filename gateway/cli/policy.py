@@ -169,12 +169,12 @@ def _load(directory: Path | None) -> Policy:
 
 def _policy(folder: Path | None, config: Path | None) -> Policy:
     """The rules of the folder named, else of the office if there is one here, else the shipped."""
-    from gateway import config as configuration
+    from gateway import config_file
 
     if folder is None:
-        path = configuration.find(config)
+        path = config_file.find(config)
         if config is not None or path.exists():
-            folder = configuration.load(path).policy.directory
+            folder = config_file.load(path).policy.directory
     return _load(folder)
 
 

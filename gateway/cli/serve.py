@@ -15,12 +15,12 @@ def serve(config: ConfigOption = None) -> None:
 
     Example: yizhan serve --config /etc/yizhan/yizhan.toml
     """
-    from gateway import config as configuration
+    from gateway import config_file
     from gateway.cli.office import become_owner
     from gateway.errors import CommandError, ConfigurationError, StoreUnusable
 
-    path = configuration.find(config)
-    settings = configuration.load(path)
+    path = config_file.find(config)
+    settings = config_file.load(path)
     from gateway import daemon  # slow to import; a wrong file is told before
 
     try:
@@ -28,5 +28,5 @@ def serve(config: ConfigOption = None) -> None:
         daemon.run(settings, path)
     except (CommandError, ConfigurationError, StoreUnusable) as error:
         # Also no office there, or somebody else's: no restart helps.
-        faults = "\n".join(configuration.with_file(path, error.public))
+        faults = "\n".join(config_file.with_file(path, error.public))
         raise ConfigurationError(faults, cause=error.cause) from error

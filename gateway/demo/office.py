@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.directory.demo_office import ACCOUNTS, SECURITY_OFFICER, populate
 from gateway.directory.passwords import hash_password, new_password
 from gateway.directory.snapshot import load
@@ -67,7 +68,7 @@ def make(
     try:
         path = found(plan, now, say, lambda c, config: _fill(c, config, hashes, now))
         say("making their seals ...")
-        _make_seals(configuration.load(path), folder / "seals", now)
+        _make_seals(config_file.load(path), folder / "seals", now)
         _write_accounts(folder / "accounts.toml", passwords)
     except BaseException:
         # Whoever stops it half way gets a whole one at the next try, not half a one for ever.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gateway import config as configuration
+from gateway import config_file
 from gateway.daemon import PostOffice
 from gateway.domain.address import Address
 from gateway.domain.submission import ClientInfo, EnvelopeRecipient, Submission
@@ -58,7 +58,7 @@ async def _finish(path: Path, promised: list[Told], moment: int) -> list[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[PostOffice]:
-    office = PostOffice(configuration.load(path), path)
+    office = PostOffice(config_file.load(path), path)
     office.database.start()
     try:
         yield office

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from gateway import config as configuration
+from gateway import config_file
 from gateway.composition import open_own_blobs
 from gateway.config import Config
 from gateway.errors import YizhanError
@@ -36,7 +36,7 @@ def broken(path: Path, begun: Iterable[Told], moment: int, *, finished: bool = F
     """
     begun = list(begun)
     try:
-        config = configuration.load(path)
+        config = config_file.load(path)
         database = Database(config.state.database_url, readers=1)
     except (YizhanError, OSError, DBAPIError) as error:  # a file may be no database any more
         return [f"the office cannot be opened: {error}"]

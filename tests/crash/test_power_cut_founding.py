@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config as configuration
+from gateway import config_file
 from gateway.founding import Plan, found
 from gateway.store import identity
 from gateway.store.database import Database
@@ -133,7 +133,7 @@ def _found(folder: Path) -> Path:
 
 
 def _require_whole(file: Path) -> None:
-    config = configuration.load(file)
+    config = config_file.load(file)
     database = Database(config.state.database_url, readers=1)
     try:
         identity.verify(database, config.state.directory)

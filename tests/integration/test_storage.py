@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.cli.office import opened
 from gateway.composition import open_own_blobs
 from gateway.domain.ids import new_id
@@ -191,7 +192,7 @@ def test_a_post_office_keeps_its_documents_encrypted_in_a_bucket_and_outlives_it
         assert "there is no bucket no-such-bucket" in refuses(office)
     with serving(INITIAL_NO_AUTH_ACTION_COUNT="0") as strict:
         office.config.write_text(text.replace(server.endpoint, strict.endpoint))
-        [fault] = find_storage_faults(configuration.load(office.config), office.config)
+        [fault] = find_storage_faults(config_file.load(office.config), office.config)
         assert "blobs.s3.access_key_file" in fault
         assert "keep-this-secret" not in fault
 
@@ -230,7 +231,7 @@ def test_a_systemd_credential_is_never_written_and_other_machines_get_the_key_fi
     assert storage_key.load(tmp_path / "new.key").keys[0] == before.current
     file.chmod(0o600)
     assert storage_key.load(file) == before
-    config = configuration.load(office.config)
+    config = config_file.load(office.config)
     require_keys(config, before)  # a restart before the credential was made anew still works
     (tmp_path / "new.key").replace(file)
     assert b"1 blobs are now under" in office.here("storage", "rotate", "--resume")

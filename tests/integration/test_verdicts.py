@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config_file
 from gateway.directory.model import Account, Unit
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
@@ -30,8 +30,6 @@ from gateway.store.database import Database
 from gateway.store.spool import Spool
 from tests import realmail
 
-pytestmark = pytest.mark.both_in_soak("the way through the store is tested on both elsewhere")
-
 TABLE = Path(__file__).parent.parent / "data" / "verdicts.toml"
 SENDER, RECIPIENT = "office", "water"
 FOREIGN = ("identity", "blindcopy")
@@ -42,7 +40,7 @@ class Trial:
     """Judges mail as the running office would, without taking it."""
 
     def __init__(self, office: Path) -> None:
-        self.settings = config.load(office / "yizhan.toml")
+        self.settings = config_file.load(office / "yizhan.toml")
         database = Database(self.settings.state.database_url, readers=1)
         self.directory: Directory = database.read_now(
             lambda c: load(c, self.settings.office.domain)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config
+from gateway import config_file
 from gateway.errors import ConfigurationError
 
 GOOD = """\
@@ -39,13 +39,13 @@ def faults(file: Path, text: str) -> list[str]:
     """The sentences about a file with this text."""
     file.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
-        config.load(file)
+        config_file.load(file)
     assert caught.value.exit_status == 78
     return caught.value.public.splitlines()
 
 
 def test_the_smallest_file_is_enough(file: Path) -> None:
-    settings = config.load(file)
+    settings = config_file.load(file)
     assert settings.office.host == "mail.heping.test"
     assert settings.submission.limits.size == 35 * 1024 * 1024
     assert settings.receipts.style == "brief"
@@ -56,7 +56,7 @@ def test_paths_are_taken_from_the_files_own_folder(
 ) -> None:
     file.write_text(GOOD + '[reminders]\nnotifier = "spool"\nspool = "../sms"\n', encoding="utf-8")
     monkeypatch.chdir("/")
-    settings = config.load(file)
+    settings = config_file.load(file)
     assert settings.state.directory == file.parent / "state"
     assert settings.state.database_url == f"sqlite:///{file.parent / 'state' / 'yizhan.db'}"
     assert settings.tls.certificate == file.parent / "tls.crt"
@@ -69,7 +69,7 @@ def test_a_relative_file_is_anchored_where_it_lies(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(file.parent)
-    assert config.load(Path("yizhan.toml")).state.directory == file.parent / "state"
+    assert config_file.load(Path("yizhan.toml")).state.directory == file.parent / "state"
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ def test_wrong_syntax_is_told_with_its_line(text: str, line: str, file: Path) ->
 def test_what_cannot_be_read_is_told_with_its_file(file: Path) -> None:
     missing = file.with_name("missing.toml")
     with pytest.raises(ConfigurationError, match=rf"{missing}: there is no such file; .*init"):
-        config.load(missing)
+        config_file.load(missing)
     with pytest.raises(ConfigurationError, match=f"{file.parent}: cannot be read"):
-        config.load(file.parent)
+        config_file.load(file.parent)
     file.write_bytes(GOOD.encode("gb18030"))
     with pytest.raises(ConfigurationError, match=f"{file}: cannot be read: .*utf-8"):
-        config.load(file)
+        config_file.load(file)
 
 
 def test_networks_are_read_in_both_families(file: Path) -> None:
     networks = 'port = 1\nnormalize_from = ["10.0.0.0/8", "fd00::/8", "192.0.2.7"]'
     file.write_text(GOOD.replace("port = 2587", networks), encoding="utf-8")
-    [listener] = config.load(file).submission.listeners
+    [listener] = config_file.load(file).submission.listeners
     assert listener.normalize_from == [
         IPv4Network("10.0.0.0/8"), IPv6Network("fd00::/8"), IPv4Network("192.0.2.7/32"),
     ]  # fmt: skip
@@ -193,14 +193,14 @@ def test_networks_are_read_in_both_families(file: Path) -> None:
 
 def test_whole_numbers_are_good_where_seconds_are_wanted(file: Path) -> None:
     file.write_text(GOOD + "[policy]\nclamd_seconds = 10\n", encoding="utf-8")
-    assert config.load(file).policy.clamd_seconds == 10
+    assert config_file.load(file).policy.clamd_seconds == 10
 
 
 def test_the_option_comes_before_the_environment_and_that_before_the_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("YIZHAN_CONFIG", raising=False)
-    assert config.find(None) == Path("/etc/yizhan/yizhan.toml")
+    assert config_file.find(None) == Path("/etc/yizhan/yizhan.toml")
     monkeypatch.setitem(os.environ, "YIZHAN_CONFIG", "/srv/y.toml")
-    assert config.find(None) == Path("/srv/y.toml")
-    assert config.find(Path("/a.toml")) == Path("/a.toml")
+    assert config_file.find(None) == Path("/srv/y.toml")
+    assert config_file.find(Path("/a.toml")) == Path("/a.toml")

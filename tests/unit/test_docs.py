@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config, manual
+from gateway import config, config_file, manual
 from gateway.cli import main
 from gateway.cli import manual as command_manual
 from gateway.cli.folders import FolderGroup
@@ -57,7 +57,7 @@ def test_every_setting_says_what_it_means(key: str) -> None:
 def test_the_sample_is_a_configuration_with_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "yizhan.toml"
     file.write_text(manual.sample(), encoding="utf-8")
-    loaded = config.load(file)
+    loaded = config_file.load(file)
     assert [door.tls for door in loaded.submission.listeners] == ["starttls", "implicit"]
     assert loaded.policy == config.Policy()
     assert loaded.submission.limits == config.Limits()
@@ -68,7 +68,7 @@ def test_every_commented_line_of_the_sample_is_a_setting_with_its_default(tmp_pa
     whole = re.sub(r"^#(?! )", "", manual.sample(), flags=re.M)
     file = tmp_path / "yizhan.toml"
     file.write_text(whole, encoding="utf-8")
-    loaded = config.load(file)
+    loaded = config_file.load(file)
     assert loaded.submission.limits == config.Limits()
     assert loaded.receipts == config.Receipts()
     assert loaded.reminders.model_copy(update={"spool": None}) == config.Reminders()

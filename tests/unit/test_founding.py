@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.demo import office as demo
 from gateway.errors import CommandError, YizhanError
 from gateway.founding import Plan, found
@@ -49,7 +50,7 @@ def test_what_fails_half_way_is_taken_away_and_can_be_tried_again(
             found(plan(folder), NOW, lambda _sentence: None)
     assert files(folder) == []
     path = found(plan(folder), NOW, lambda _sentence: None)
-    assert configuration.load(path).office.name == '和平区"政府"电子邮局'
+    assert config_file.load(path).office.name == '和平区"政府"电子邮局'
 
 
 def test_nobody_else_can_read_what_an_office_keeps(folder: Path) -> None:

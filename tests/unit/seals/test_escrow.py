@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway import config as configuration
+from gateway import config_file
 from gateway.config import Config
 from gateway.errors import CommandError, ConfigurationError
 from gateway.founding import Plan, found
@@ -50,7 +51,7 @@ def office(template: Path) -> Iterator[Path]:
 
 
 def settings(office: Path) -> Config:
-    return configuration.load(office)
+    return config_file.load(office)
 
 
 def ring(office: Path) -> KeyRing:
@@ -133,7 +134,7 @@ def test_the_recovery_key_may_be_one_that_the_office_has_already(tmp_path: Path)
             found(plan, NOW, lambda _sentence: None)
         plan = Plan(folder=folder / "etc", state=folder / "s", domain="heping.test", name="邮局",
                     recovery_certificate=tmp_path / "theirs.asc")  # fmt: skip
-        config = configuration.load(found(plan, NOW, lambda _sentence: None))
+        config = config_file.load(found(plan, NOW, lambda _sentence: None))
         assert not (folder / "etc/recovery-secret.asc").exists()
         assert find_advice(config) == []
         kept = escrow.read_escrow(config.state.directory)

@@ -5,7 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := var/demo
 
-.PHONY: help run demo test check unit soak bench docs lock clean
+# of the machine on which it is to be installed
+TARGET_PYTHON ?= /usr/bin/python3
+PREFIX ?= /opt/yizhan
+DESTDIR ?=
+
+.PHONY: help run demo test check unit soak audit bench docs deb install lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,18 +39,29 @@ unit: $(VENV)/.dev ## all tests (in the order of the folders: the longest files 
 	PYTHONDONTWRITEBYTECODE= TMPDIR=$$(scripts/scratch) $(BIN)/python -m pytest \
 		-n 3 --dist loadfile --no-loadscope-reorder -m "not soak"
 
-soak: $(VENV)/.dev ## long runs
+soak: $(VENV)/.dev ## long runs, and two hundred times the fuzzing
 	$(BIN)/python -m pytest -m soak --timeout 7200
+	YIZHAN_FUZZ=200 $(BIN)/python -m pytest tests/fuzz --timeout 7200
 
-bench: $(VENV)/.dev ## measure memory, throughput and a notice to many units
+audit: $(VENV)/.dev ## the lock files: hashes, licences, advisories (pip-audit too, if installed)
+	@$(BIN)/python scripts/audit.py
+
+bench: $(VENV)/.dev ## measure memory, throughput beside Postfix, and a notice to many units
 	$(BIN)/python -m bench.memory
-	$(BIN)/python -m bench.submit
+	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.submit --notice 44 1000
 
 docs: $(VENV)/.installed ## make the pages of docs/ that are made from the code
 	$(BIN)/yizhan --manual > docs/commands.md
 	$(BIN)/yizhan check --manual > docs/configuration.md
 	$(BIN)/yizhan check --sample > docs/yizhan.sample.toml
+
+deb: $(VENV)/.installed ## build the Debian package into dist/
+	@scripts/make-deb $(BIN)/python $(TARGET_PYTHON) dist
+
+install: $(VENV)/.installed ## everything in its place: program in PREFIX, all of it under DESTDIR
+	@$(BIN)/python scripts/stage "$(DESTDIR)/" --prefix $(PREFIX) --python $(TARGET_PYTHON)
+	@test -n "$(DESTDIR)" || echo "now: systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload; yizhan init"
 
 lock: $(VENV)/.dev ## renew requirements.lock and requirements-dev.lock from pyproject.toml
 	scripts/lock
@@ -59,4 +75,4 @@ $(VENV)/.dev: pyproject.toml requirements-dev.lock
 	@touch $@ $(VENV)/.installed
 
 clean: ## remove what make made (not var/)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

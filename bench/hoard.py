@@ -34,7 +34,7 @@ from gateway.evidence.tables import checkpoints, evidence_records, log_entries, 
 from gateway.exchange.mailroom import tables as mail
 from gateway.exchange.tables import deliveries, document_texts, documents, envelope_recipients
 from gateway.seals import custody
-from gateway.store.database import make_engine
+from gateway.store.engine import make_engine
 from tests import letters
 from tests.house import DOMAIN, NOW, House, make_database
 

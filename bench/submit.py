@@ -30,6 +30,7 @@ from pathlib import Path
 from bench import paper
 from bench.client import Generator, Mail, Plan, Result
 from bench.gauge import tree
+from gateway import config_file
 from tests import office as offices
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -83,10 +84,8 @@ class Notice:
 
 
 @contextmanager
-def running_office(
-    units: int = 0, options: argparse.Namespace | None = None
-) -> Iterator[offices.Office]:
-    """A demo office with so many units more, without the limits that a load breaks."""
+def founded(units: int = 0) -> Iterator[offices.Office]:
+    """A demo office with so many units more, without the limits that a load breaks; not started."""
     folder = Path(tempfile.mkdtemp(prefix="yzs"))
     try:
         template = offices.make_template(folder / "t")
@@ -95,17 +94,39 @@ def running_office(
         office = offices.copy_office(template, folder / "o", changes={offices.POLICY: ""})
         with office.config.open("a", encoding="utf-8") as file:
             file.write(_SETTINGS)
-        with office.running():
-            if options is not None and options.pid:
-                sys.stderr.write(f"the daemon's process is {office.process.pid}\n")  # type: ignore[union-attr]
-            yield office
+        yield office
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def running_office(
+    units: int = 0, options: argparse.Namespace | None = None
+) -> Iterator[offices.Office]:
+    """The same, started."""
+    with founded(units) as office, office.running():
+        if options is not None and options.pid:
+            sys.stderr.write(f"the daemon's process is {office.process.pid}\n")  # type: ignore[union-attr]
+        yield office
+
+
+def copy(folder: Path, to: Path) -> offices.Office:
+    """Another office like the one in that folder, with ports of its own."""
+    shutil.copytree(folder, to)
+    loaded = config_file.load(to / "yizhan.toml")
+    portal = loaded.portal.port if loaded.portal else 0
+    old = [*(one.port for one in loaded.submission.listeners), loaded.console.port, portal]
+    new = offices.free_ports(4)
+    text = (to / "yizhan.toml").read_text(encoding="utf-8")
+    for before, after in zip(old, new, strict=True):
+        text = text.replace(f"port = {before}", f"port = {after}")
+    (to / "yizhan.toml").write_text(text.replace(str(folder), str(to)), encoding="utf-8")
+    submission, submissions, console, portal = new
+    return offices.Office(to, submission, submissions, console, portal_port=portal)
+
+
 def enlarge(folder: Path, units: int) -> None:
     """Add units, each with a duty person, and the group `city` of all units."""
-    from gateway import config_file
     from gateway.directory.duty import add_duty
     from gateway.directory.groups import add_group
     from gateway.directory.model import Level, Post, UnitClass
@@ -148,6 +169,7 @@ class Share:
     key: Path
     folder: Path
     characters: int
+    sealed: bool = True
 
     def make(self) -> None:
         for number in self.numbers:
@@ -155,13 +177,23 @@ class Share:
             to = [f"{name}@heping.test" for name in self.recipients]
             subject = self.subject.format(number=number)
             octets = paper.wire(
-                f"{self.sender}@heping.test", to, subject, paper.seal(entity, self.key, number)
+                f"{self.sender}@heping.test",
+                to,
+                subject,
+                paper.seal(entity, self.key, number) if self.sealed else entity,
             )
             (self.folder / f"{number}.eml").write_bytes(octets)
 
 
 def make_mails(
-    office: offices.Office, folder: Path, count: int, connections: int, *, urgent: bool
+    office: offices.Office,
+    folder: Path,
+    count: int,
+    connections: int,
+    *,
+    urgent: bool,
+    characters: int = 800,
+    sealed: bool = True,
 ) -> list[Mail]:
     """Distinct sealed documents; the n-th connection's are all of one sender."""
     folder.mkdir()
@@ -173,7 +205,7 @@ def make_mails(
         shares.append(Share(
             sender, (recipient,), range(n, count, connections),
             word + "和政办发〔2026〕{number}号 关于报送材料的通知",
-            office.folder / "seals" / f"{sender}.sec.asc", folder, 800,
+            office.folder / "seals" / f"{sender}.sec.asc", folder, characters, sealed,
         ))  # fmt: skip
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         list(pool.map(Share.make, shares))
@@ -181,8 +213,9 @@ def make_mails(
     for number in range(count):
         share = shares[number % connections]
         mails.append(Mail(
-            share.sender, office.accounts[share.sender]["password"], f"{share.sender}@heping.test",
-            [f"{share.recipients[0]}@heping.test"], str(folder / f"{number}.eml"),
+            share.sender, office.accounts[share.sender]["password"] if sealed else "",
+            f"{share.sender}@heping.test", [f"{share.recipients[0]}@heping.test"],
+            str(folder / f"{number}.eml"),
         ))  # fmt: skip
     return mails
 

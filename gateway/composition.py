@@ -13,6 +13,7 @@ from gateway.evidence.notary import Notary
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
 from gateway.exchange.tables import documents
+from gateway.portal import samples as portal
 from gateway.reminders import choices
 from gateway.reminders import ladder as reminders
 from gateway.reminders.ladder import Ladder
@@ -60,7 +61,13 @@ def open_own_blobs(config: Config, database: Database, store: str) -> EncryptedB
 
 def load_templates() -> Templates:
     """The office's templates, tried with the facts of each letter. Raises ConfigurationError."""
-    samples = (*receipt.samples(), *summary.samples(), *alert.samples(), *reminders.samples())
+    samples = (
+        *receipt.samples(),
+        *summary.samples(),
+        *alert.samples(),
+        *reminders.samples(),
+        *portal.samples(),
+    )
     return Templates(resources.folder("templates"), samples)
 
 

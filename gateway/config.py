@@ -1,7 +1,8 @@
 """The settings of an office: every one in this file, with its documentation.
 
-`docs/configuration.md` and the sample file are made from these classes (`yizhan check --manual`),
-so a setting that is not described here cannot exist. The file itself is read by `config_file`.
+`docs/configuration.md` and the sample file are made from this file (`yizhan check --manual`): the
+text below a setting describes it, and a test fails for one that has none. What an office has set is
+read by `config_file`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pydantic import (
 from gateway.domain.document import Urgency
 
 _LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_URL = re.compile("https://[a-z0-9.-]+(?::[0-9]+)?/")
 
 
 def _network(value: object) -> object:
@@ -50,7 +52,9 @@ Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidato
 class Section(BaseModel):
     """A table of the file. Unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    # Each command reads the settings: what describes them is read by `manual` alone (0.1 s), and a
+    # table is prepared when the first value is put into it.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Office(Section):
@@ -189,7 +193,7 @@ class Limits(Section):
     recipients: Count = 200
     """Most recipients in one message; a group counts as one."""
     connections: Count = 500
-    """Most connections at once."""
+    """Most connections at once; a quarter is kept for addresses that have logged in."""
     connections_per_address: Count = 20
     """Most connections at once from one IP address."""
     errors: Count = 20
@@ -223,6 +227,9 @@ class Submission(Section):
     """First delay after a wrong password; doubled for each further one on the account."""
     delay_limit_seconds: Seconds = 20
     """Longest such delay."""
+    first_password_days: Annotated[float, Field(ge=0)] = 0
+    """Days for which a first password may send before it is changed at the portal; 0: not at all.
+    Without a portal nothing is asked."""
     drain_seconds: Seconds = 20
     """After SIGTERM: time for running transactions to finish."""
     limits: Limits = Limits()
@@ -236,6 +243,11 @@ class Tls(Section):
     """PEM file with the certificate and its chain."""
     key: Path
     """PEM file with the private key, not readable by others."""
+    ca: Path | None = None
+    """PEM file with the office CA, which PCs install; empty: the certificate is not by one."""
+    ca_key: Path | None = None
+    """PEM file with the office CA's key, for `yizhan certificate renew`; empty: it is kept
+    elsewhere."""
 
 
 class Policy(Section):
@@ -307,6 +319,43 @@ class Reminders(Section):
     """Tries to hand one reminder over before it has failed."""
 
 
+class Portal(Section):
+    """Where people change their passwords and PCs find their settings (HTTPS)."""
+
+    address: IpAddress = "127.0.0.1"
+    """IP address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 443
+    """TCP port; 0 lets the system choose (tests)."""
+    url: str = ""
+    """What people type, as `https://mail.heping.test/`; empty: made from host name and port."""
+    imap_host: str = ""
+    """IMAP server that mail programs are told of; empty: none, then Thunderbird asks for one."""
+    imap_port: Annotated[int, Field(gt=0, le=65535)] = 993
+    """Its port."""
+    imap_tls: Literal["implicit", "starttls"] = "implicit"
+    """TLS from the first octet (port 993), or by command (port 143)."""
+    session_minutes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 15
+    """Minutes without a click after which a person must log in again."""
+    connections: Count = 200
+    """Most connections at once."""
+    connections_per_address: Count = 20
+    """Most connections at once from one IP address."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not _URL.fullmatch(url):
+            raise ValueError("must be an address such as https://mail.heping.test/")
+        return url
+
+    @field_validator("imap_host")
+    @classmethod
+    def _is_a_host(cls, host: str) -> str:
+        if host and not _is_host(host):
+            raise ValueError("must be a lower-case host name such as imap.heping.test")
+        return host
+
+
 class Console(Section):
     """Health page and metrics."""
 
@@ -322,6 +371,14 @@ class Backup(Section):
     warn_hours: Annotated[float, Field(ge=0)] = 26
     """Hours after which the health page says that the last backup is old; 0: never. Before the
     first backup nothing is said."""
+
+
+class Daemon(Section):
+    """The daemon's processes."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes in all: 1 does everything; of more, the first does all but the sessions of mail
+    clients, which the others share. One more than the machine has processors uses them all."""
 
 
 class Log(Section):
@@ -356,12 +413,29 @@ class Config(Section):
     """Receipts and summaries."""
     reminders: Reminders = Reminders()
     """Reminders."""
+    portal: Portal | None = None
+    """Passwords and the settings of mail programs, for people; without this table: no portal."""
     console: Console = Console()
     """Health and metrics."""
     backup: Backup = Backup()
     """Backups."""
+    daemon: Daemon = Daemon()
+    """Processes."""
     log: Log = Log()
     """Log."""
+
+    @property
+    def portal_url(self) -> str:
+        """Where people find the portal; empty without one."""
+        if self.portal is None:
+            return ""
+        port = "" if self.portal.port == 443 else f":{self.portal.port}"
+        return self.portal.url or f"https://{self.office.host}{port}/"
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes write the database all the time."""
+        return self.daemon.workers > 1
 
     @property
     def blobs_directory(self) -> Path:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway import config_history
 from gateway.config import Config, Section
 from gateway.errors import ConfigurationError
 
@@ -28,8 +30,23 @@ def find(given: Path | None) -> Path:
     return Path(named) if named else DEFAULT_PATH
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a file says, and what should be changed in it although it counts."""
+
+    config: Config
+    hints: tuple[str, ...]  # a sentence each, naming file and key
+
+
 def load(path: Path) -> Config:
+    """The settings of a file, as `read` gives them."""
+    return read(path).config
+
+
+def read(path: Path) -> Loaded:
     """Read and check the file; relative paths are taken from its folder.
+
+    Settings of earlier versions count under their old names (`config_history`).
 
     Raises ConfigurationError with one sentence for each fault, joined by newlines, each naming
     file and key, and the line where the syntax is wrong.
@@ -48,13 +65,17 @@ def load(path: Path) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
     try:
+        hints = tuple(f"{path}: {hint}" for hint in config_history.modernise(data))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error.public}") from None
+    try:
         # Read as JSON because only there strict means: no number in quotes, yet a path in them.
         config = Config.model_validate_json(json.dumps(data, default=_no_json), strict=True)
     except ValidationError as error:
         faults = [_sentence(path, fault) for fault in error.errors()]
         raise ConfigurationError("\n".join(faults)) from None
     anchored: Config = _anchored(config, path.resolve().parent)
-    return anchored
+    return Loaded(anchored, hints)
 
 
 def _no_json(value: object) -> object:

@@ -14,229 +14,152 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import structlog
 import uvloop
-from sqlalchemy import Connection
 
-from gateway import __version__, allocator, journal, notify
+from gateway import __version__, activation, allocator, journal, notify
+from gateway.backroom import Backroom
 from gateway.backup.notice import Notice
-from gateway.composition import (
-    compose_ladder,
-    compose_means,
-    load_key,
-    load_templates,
-    open_own_blobs,
-)
 from gateway.config import Config
 from gateway.console.console import Console
 from gateway.console.health import Health
 from gateway.console.meters import DoorMeter
 from gateway.console.metrics import Metrics
-from gateway.delivery.alerts import Alerts
-from gateway.delivery.letters import Bureau
-from gateway.delivery.outbox import OutboxWorker
-from gateway.delivery.receipts import Receipts
-from gateway.delivery.sealer import Sealer
-from gateway.delivery.summaries import Summaries
-from gateway.delivery.sweeper import Sweeper
-from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import Authenticator
-from gateway.domain.clock import SystemClock
-from gateway.errors import TaskEnded, YizhanError
-from gateway.evidence.log import Log
-from gateway.exchange.exchange import Exchange, Judges
-from gateway.exchange.mailroom import open_mailboxes
-from gateway.exchange.means import Means
-from gateway.exchange.notify import record_reminder
-from gateway.exchange.outbox import Kind
+from gateway.errors import TaskEnded
+from gateway.expiry import CertificateWatch
 from gateway.fsck.notice import Notice as Checked
 from gateway.intake.door import SubmissionDoor
 from gateway.intake.limits import Places
+from gateway.intake.sessions import Hall
 from gateway.intake.tls import TlsHolder
-from gateway.policy.collect import open_scanner, verify_settings
+from gateway.policy.collect import verify_settings
 from gateway.policy.engine import Policy
-from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
-from gateway.reminders import choices
-from gateway.reminders.notifiers import make_notifier
-from gateway.reminders.reminder import ReminderOutcome
-from gateway.reminders.worker import ReminderWorker
-from gateway.seals.live import LiveSeals
-from gateway.seals.signer import load_office_opener, load_office_signer
-from gateway.store import identity, migrate, server
-from gateway.store.database import Database
+from gateway.reception import compose_portal
+from gateway.seals.signer import load_office_opener
+from gateway.store import identity
 from gateway.store.fault import reach
-from gateway.store.peers import News, open_peers
+from gateway.welcome import welcome
+from gateway.workers.crew import Crew
+from gateway.workers.desk import Desk
+from gateway.workers.intake import Intake
+from gateway.workers.premises import Steps, open_premises, reload
 
 log = structlog.stdlib.get_logger("yizhan.daemon")
 
 
 class PostOffice:
-    """One running post office."""
+    """One running post office: all of it, or all but the intake, which then is with the workers."""
 
-    def __init__(self, config: Config, path: Path) -> None:
+    def __init__(self, config: Config, path: Path, crew: Crew | None = None) -> None:
         """Compose it; nothing listens yet. Raises ConfigurationError and StoreUnusable."""
-        self.config, self.path = config, path
+        self.config, self.path, self.crew = config, path, crew
         state = config.state
-        self.clock = clock = SystemClock()
-        self.database = database = Database(
-            state.database_url, readers=state.readers, writers=state.writers, batch=state.batch
-        )
-        server.wait_for(
-            database.engine,
-            state.wait_seconds,
-            lambda fault: log.warning("waiting for the database", fault=fault),
-        )
-        store = identity.verify(database, state.directory)  # before anything in it is changed
-        migrate.upgrade(database.engine)
-        self.peers = open_peers(database, clock, self._heard)
-
-        self.templates = templates = load_templates()
+        self.premises = premises = open_premises(config)
+        self.clock = clock = premises.clock
+        self.database = database = premises.database
         self.tls = TlsHolder(config.tls, config.submission.client_ca)
-        self.blobs = open_own_blobs(config, database, store)
-        mailboxes = open_mailboxes(self.blobs)
-        self.directory = directory = LiveDirectory(database, config.office.domain)
-        self.ladder = compose_ladder(config, templates)
-        key = load_key(config)
-        means = compose_means(config, key=key, ladder=self.ladder, mailboxes=mailboxes)
-
         verify_settings(config.policy)
+        self.policy = Policy.load(config.policy.directory)
         self.opener = load_office_opener(config.seals, state.directory)
-        self.inspector = Inspector(config.policy, config.seals, config.office.host)
-        self.judges = Judges(
-            policy=Policy.load(config.policy.directory),
-            settings=config.policy,
-            inspector=self.inspector,
-            rates=Rates(),
-            scanner=open_scanner(config.policy),
-            opener=self.opener,
-        )
         self.metrics = Metrics(__version__)
-        self.exchange = Exchange(
-            database=database,
-            blobs=self.blobs,
-            directory=directory,
-            seals=LiveSeals(database),
-            judges=self.judges,
-            means=means,
-            clock=clock,
-            committed=self.wake,
-        )
 
-        bureau = Bureau(
-            database=database,
-            blobs=self.blobs,
-            mailboxes=mailboxes,
-            directory=directory,
-            templates=templates,
-            signer=load_office_signer(config.seals, state.directory),
-            clock=clock,
-            domain=config.office.domain,
-            host=config.office.host,
-            name=config.office.name,
-            name_en=config.office.name_en,
-            style=config.receipts.style,
-            security_officer=config.office.security_officer,
-            warn=self._warning,
+        self.backroom = Backroom(
+            premises,
+            self._warning,
+            lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
         )
-        self.outbox = OutboxWorker(
-            database,
-            {
-                Kind.RECEIPT: Receipts(bureau).handle,
-                Kind.SUMMARY: Summaries(bureau).handle,
-                Kind.ALERT: Alerts(bureau).handle,
-            },
-            clock,
-            node=identity.node(state.directory),
-        )
-        self.sealer = Sealer(
-            database, Log(key, config.office.domain), clock, self._sealed, self._elected
-        )
-        self.reminders = ReminderWorker(
-            database,
-            make_notifier(config.reminders),
-            lambda connection, outcome: _record(connection, means, outcome),
-            clock,
-            config.reminders,
-            observe=lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
-        )
-        self.sweeper = Sweeper(database, self.blobs, mailboxes, clock, self._elected)
-
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
-        self.authenticator = Authenticator(directory, config.submission, clock, self.hashing)
-        places = Places(config.submission.limits)
+        self.authenticator = Authenticator(
+            premises.directory,
+            config.submission,
+            clock,
+            self.hashing,
+            portal_url=config.portal_url,
+        )
+        self.rates = Rates()
+        self.places = places = Places(config.submission.limits)
+        listeners = config.submission.listeners
+        self.meters = [DoorMeter(self.metrics, f"{one.tls}-{one.port}") for one in listeners]
+        self.intake: Intake | None = None
+        if crew is None:
+            self.intake = intake = self._open_intake()
+            halls: list[Hall] = [
+                intake.sessions(listener, places, meter)
+                for listener, meter in zip(listeners, self.meters, strict=True)
+            ]
+        else:
+            halls = [crew.hall(number) for number in range(len(listeners))]
         self.doors = [
-            SubmissionDoor(
-                listener,
-                config.submission,
-                self.tls,
-                directory=directory,
-                authenticator=self.authenticator,
-                exchange=self.exchange,
-                host=config.office.host,
-                spool_directory=state.directory,
-                clock=clock,
-                places=places,
-                certificates=self._client_certificates,
-                metrics=DoorMeter(self.metrics, f"{listener.tls}-{listener.port}"),
-            )
-            for listener in config.submission.listeners
+            SubmissionDoor(listener, hall, places, meter)
+            for listener, hall, meter in zip(listeners, halls, self.meters, strict=True)
         ]
+        self.portal = compose_portal(
+            config,
+            database=database,
+            directory=premises.directory,
+            authenticator=self.authenticator,
+            templates=premises.templates,
+            clock=clock,
+            hashing=self.hashing,
+        )
         self.notice = Notice(database, clock, config.backup.warn_hours)
         self.health = Health()
         self.console = Console(config.console, self.health, self.metrics, name=config.office.name)
         self._tasks: list[asyncio.Task[None]] = []
+        self._reloading: asyncio.Task[None] | None = None
         self.stopping = asyncio.Event()  # set from outside, or when nothing can go on
         self.broken = ""  # why it cannot go on; empty while it can
 
-    def wake(self) -> None:
-        """There are new records and new reminders."""
-        self.sealer.wake()
-        self.reminders.wake()
-        self.peers.tell(News.RECORDS)
+    def _open_intake(self) -> Intake:
+        return Intake(
+            self.premises,
+            policy=self.policy,
+            tls=self.tls,
+            opener=self.opener,
+            authenticator=self.authenticator,
+            rates=self.rates,
+            committed=self.backroom.wake,
+            children=self.config.policy.extraction_children,
+        )
 
-    def _sealed(self) -> None:
-        self.outbox.wake()
-        self.peers.tell(News.SEALED)
-
-    def _heard(self, news: News) -> None:
-        if news is News.SEALED:
-            self.outbox.wake()
-        else:
-            self.sealer.wake()
-            self.reminders.wake()
-
-    def _elected(self) -> bool:
-        return self.peers.elected
-
-    async def start(self) -> None:
+    async def start(self, given: Sequence[activation.Given] = ()) -> None:
         """Bring everything up; when this returns the doors are open.
 
-        Raises ConfigurationError, for example if a port is in use.
+        `given` are the sockets that systemd listens on already. Raises ConfigurationError, for
+        example if a port is in use.
         """
+        portal = [self.config.portal] if self.config.portal else []
+        sockets = activation.assign([*self.config.submission.listeners, *portal], given)
         self.database.start()
-        await self.inspector.start()
-        await self.reminders.start()
+        if self.intake is not None:
+            await self.intake.start()
+        await self.backroom.reminders.start()
         self._watch()
-        for name, work in (
-            ("peers", self.peers),
-            ("sealer", self.sealer),
-            ("outbox", self.outbox),
-            ("reminders", self.reminders),
-            ("sweeper", self.sweeper),
-        ):
-            self._spawn(name, work.run())
+        for name, work in self.backroom.work().items():
+            self._spawn(name, work)
+        self._spawn("presence", self.authenticator.presence.run(self.database))
+        if self.crew is not None:
+            desk = Desk(
+                self.authenticator, self.rates, self.places, self.meters, self.backroom.wake
+            )
+            await self.crew.start(desk, self.database, self._break)
+            self._spawn("workers", self.crew.run())
         await self.console.start()
-        for door in self.doors:
-            await door.start()
+        if self.portal is not None:
+            own = sockets.pop()
+            await self.portal.start(own.socket if own else None)
+        for door, own in zip(self.doors, sockets, strict=True):
+            await door.start(own.socket if own else None)
         interval = notify.watchdog_interval()
         if interval:
-            self._spawn("watchdog", _feed_watchdog(interval))
+            self._spawn("watchdog", self._feed_watchdog(interval))
 
     async def stop(self) -> None:
         """Close the doors (421 to idle clients), finish what runs, and end."""
@@ -246,86 +169,120 @@ class PostOffice:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.reminders.close()
+        await self.backroom.reminders.close()
+        if self.portal is not None:
+            await self.portal.stop()
         await self.console.stop()
-        await self.inspector.close()
-        self.exchange.close()
+        if self.intake is not None:
+            await self.intake.close()
         self.hashing.shutdown(cancel_futures=True)
         reach("drained")
         self.database.stop()
         self.opener.close()
 
     def reload(self) -> None:
-        """Take new policies, templates and certificates; what is wrong stays as it was."""
+        """Take new policies, templates and certificates; what is wrong stays as it was.
+
+        With workers it is over when they have, too; a second signal waits for the first.
+        """
+        if self.crew is None:
+            notify.reloading()
+            self._reload_here()
+            notify.ready()
+            return
+        work = self._reload_all(self.crew, self._reloading)
+        self._reloading = asyncio.create_task(work)
+
+    async def _reload_all(self, crew: Crew, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
         notify.reloading()
-        steps: dict[str, Callable[[], None]] = {
-            "policies": self._reload_policy,
-            "templates": self.templates.reload,
-            "certificates": self.tls.reload,
-            "reminders": lambda: self.ladder.adopt(choices.load(self.config.policy.directory)),
-        }
-        for what, step in steps.items():
-            try:
-                step()
-            except YizhanError as error:
-                log.error("not reloaded, the old stays in force", what=what, fault=error.public)
-            else:
-                log.info("reloaded", what=what)
+        self._reload_here()
+        await crew.reload()
         notify.ready()
 
+    def _reload_here(self) -> None:
+        steps: Steps = {"policies": self._reload_policy, **self.premises.reloading()}
+        steps["certificates"] = self.tls.reload
+        if self.portal is not None:
+            steps["portal"] = self.portal.reload
+        reload(steps)
+
     def _reload_policy(self) -> None:
-        self.judges.policy = Policy.load(self.config.policy.directory)
+        self.policy = Policy.load(self.config.policy.directory)
+        if self.intake is not None:
+            self.intake.judges.policy = self.policy
 
     def _watch(self) -> None:
         self.health.add("database", self._database_health)
         self.health.add("blobs", self._blobs_health)
         self.health.add("disk", self._disk_health)
-        self.health.add("reminders", self.reminders.health)
-        self.health.add("outbox", self.outbox.health)
-        self.health.add("sealer", self.sealer.health)
+        self.health.add("reminders", self.backroom.reminders.health)
+        self.health.add("outbox", self.backroom.outbox.health)
+        self.health.add("sealer", self.backroom.sealer.health)
         self.health.add("tasks", self._tasks_health)
-        self.health.add("sweeper", self.sweeper.health, grave=False)
+        self.health.add("sweeper", self.backroom.sweeper.health, grave=False)
         self.health.add("held", self.notice.held, grave=False)
         self.health.add("backup", self.notice.late, grave=False)
+        self.health.add(
+            "certificate", CertificateWatch(self.config, self.clock).ending, grave=False
+        )
         self.health.add("fsck", Checked(self.database).faults, grave=False)
+        if self.crew is not None:
+            self.health.add("workers", self.crew.health)
         for name, read in (
-            ("yizhan_database_commits_total", lambda: self.database.commits),
-            ("yizhan_database_units_total", lambda: self.database.units),
-            ("yizhan_database_waiting", lambda: self.database.waiting),
+            (
+                "yizhan_database_commits_total",
+                lambda: self.database.commits + self._of_crew("commits"),
+            ),
+            ("yizhan_database_units_total", lambda: self.database.units + self._of_crew("units")),
+            ("yizhan_database_waiting", lambda: self.database.waiting + self._of_crew("waiting")),
             ("yizhan_database_failed", lambda: float(bool(self.database.failed))),
-            ("yizhan_node_elected", lambda: float(self.peers.elected)),
-            ("yizhan_free_octets", self._free_octets),
-            ("yizhan_children_replaced_total", lambda: self.inspector.replaced),
+            ("yizhan_node_elected", lambda: float(self.backroom.peers.elected)),
+            ("yizhan_state_free_bytes", self._free_bytes),
+            ("yizhan_state_size_bytes", self._size_bytes),
+            ("yizhan_children_replaced_total", self._children_replaced),
+            ("yizhan_workers_replaced_total", lambda: self.crew.replaced if self.crew else 0),
             ("yizhan_logins_locked", lambda: self.authenticator.locked),
-            ("yizhan_outbox_waiting", lambda: self.outbox.backlog.waiting),
-            ("yizhan_evidence_unsealed", lambda: self.sealer.unsealed),
-            ("yizhan_blobs_unclaimed", lambda: self.sweeper.unclaimed),
-            ("yizhan_backup_age_seconds", lambda: self.notice.age),
+            ("yizhan_logins_waiting", lambda: self.authenticator.waiting),
+            ("yizhan_smtp_connections_limit", lambda: self.config.submission.limits.connections),
+            ("yizhan_outbox_waiting", lambda: self.backroom.outbox.backlog.waiting),
+            ("yizhan_evidence_unsealed", lambda: self.backroom.sealer.unsealed),
+            ("yizhan_blobs_unclaimed", lambda: self.backroom.sweeper.unclaimed),
+            ("yizhan_backup_last_success_timestamp_seconds", lambda: self.notice.made_at),
+            ("yizhan_certificate_not_after_timestamp_seconds", lambda: self.tls.not_after),
         ):
             self.metrics.watch(name, read)
 
+    def _of_crew(self, name: str) -> int:
+        return self.crew.total(name) if self.crew is not None else 0
+
+    def _children_replaced(self) -> int:
+        here = self.intake.inspector.replaced if self.intake is not None else 0
+        return here + self._of_crew("replaced")
+
     def _warning(self, language: str, code: str) -> str:
-        return self.judges.policy.sentences.warning(language, code)  # of the policy now in force
+        return self.policy.sentences.warning(language, code)  # of the policy now in force
 
-    async def _client_certificates(self) -> Sequence[bytes]:
-        return (await self.directory.current()).client_certificates()
-
-    def _free_octets(self) -> float:
+    def _free_bytes(self) -> float:
         return shutil.disk_usage(self.config.state.directory).free
+
+    def _size_bytes(self) -> float:
+        return shutil.disk_usage(self.config.state.directory).total
 
     async def _database_health(self) -> str:
         trouble = await self.database.trouble()
         if trouble:
             return f"no mail is taken: the database: {trouble}"
-        return await self.peers.health()
+        return await self.backroom.peers.health()
 
     async def _blobs_health(self) -> str:
-        return await asyncio.to_thread(self.blobs.trouble)
+        return await asyncio.to_thread(self.premises.blobs.trouble)
 
     async def _disk_health(self) -> str:
         """The door looks at the same place and limit before it lets a message in."""
         limit = self.config.submission.limits.free_space
-        free = await asyncio.to_thread(self._free_octets)
+        free = await asyncio.to_thread(self._free_bytes)
         if free >= limit:
             return ""
         return (
@@ -347,51 +304,55 @@ class PostOffice:
         if task.cancelled():
             return
         error = task.exception()
-        self.broken = f"the {task.get_name()} has ended; the post office stops"
-        log.error("a task has ended", task=task.get_name(), exc_info=error)
+        log.error("task-ended", task=task.get_name(), exc_info=error)
+        self._break(f"the {task.get_name()} has ended; the post office stops")
+
+    def _break(self, sentence: str) -> None:
+        self.broken = sentence
         self.stopping.set()
 
-
-def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> None:
-    record_reminder(
-        connection,
-        means,
-        document_id=outcome.document_id,
-        delivery_id=outcome.delivery_id,
-        reason=outcome.reason,
-        detail=outcome.detail,
-        now=outcome.at,
-    )
+    async def _feed_watchdog(self, interval: float) -> None:
+        while True:
+            if self.crew is None or self.crew.answering:
+                notify.alive()
+            await asyncio.sleep(interval)
 
 
-async def _feed_watchdog(interval: float) -> None:
-    while True:
-        notify.alive()
-        await asyncio.sleep(interval)
-
-
-async def serve(config: Config, path: Path) -> None:
+async def serve(config: Config, path: Path, given: Sequence[activation.Given] = ()) -> None:
     """Run until SIGTERM or SIGINT. Raises TaskEnded, and what PostOffice raises."""
     with identity.held(config.state.directory):
-        await _serve(config, path)
+        if config.daemon.workers == 1:
+            await _serve(config, path, given)
+            return
+        crew = Crew(config)  # its processes read their program while this one opens the database
+        try:
+            await _serve(config, path, given, crew)
+        finally:
+            crew.dismiss()
 
 
-async def _serve(config: Config, path: Path) -> None:
-    office = PostOffice(config, path)
+async def _serve(
+    config: Config,
+    path: Path,
+    given: Sequence[activation.Given] = (),
+    crew: Crew | None = None,
+) -> None:
+    office = PostOffice(config, path, crew)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, office.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, office.reload)
     try:
-        await office.start()
+        await office.start(given)
     except BaseException:
         with contextlib.suppress(Exception):
             await office.stop()
         raise
-    sys.stdout.write(welcome(office))
+    ports = [door.port for door in office.doors]
+    sys.stdout.write(welcome(config, path, ports, office.console.port))
     sys.stdout.flush()
     notify.ready()
-    log.info("ready", doors=[door.port for door in office.doors], console=office.console.port)
+    log.info("ready", doors=ports, console=office.console.port)
     await office.stopping.wait()
     log.info("stopping")
     notify.stopping()
@@ -401,40 +362,14 @@ async def _serve(config: Config, path: Path) -> None:
         raise TaskEnded(office.broken)
 
 
-def run(config: Config, path: Path) -> None:
-    """Run the daemon in this process."""
+def run(config: Config, path: Path, hints: Sequence[str] = ()) -> None:
+    """Run the daemon in this process; `hints` about the configuration go into its log."""
     # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     allocator.tame()
     journal.set_up(config.log)
-    uvloop.run(serve(config, path))
-
-
-def welcome(office: PostOffice) -> str:
-    """What the terminal shows when the doors are open."""
-    lines = [f"\n驿站 Yizhan serves {office.config.office.name} ({office.config.office.domain})"]
-    for listener, door in zip(office.config.submission.listeners, office.doors, strict=True):
-        kind = "STARTTLS" if listener.tls == "starttls" else "TLS"
-        lines.append(f"  submission  {listener.address}:{door.port}  {kind}")
-    console = office.console
-    lines.append(f"  health      http://{office.config.console.address}:{console.port}/health")
-    lines.append(f"  metrics     http://{office.config.console.address}:{console.port}/metrics")
-    return "\n".join(lines) + "\n" + _demo_hints(office.path)
-
-
-def _demo_hints(path: Path) -> str:
-    """For a demo office: three accounts, where the passwords are, three commands to paste."""
-    accounts = path.parent / "accounts.toml"
-    if not accounts.exists():
-        return "\n"
-    shown = os.path.relpath(accounts)
-    config = os.path.relpath(path)
-    return (
-        f"\n  accounts    office@, water@, education@ ... passwords in {shown}\n"
-        "\n  Try, in a second terminal:\n"
-        "    make demo\n"
-        f"    .venv/bin/yizhan document list --config {config}\n"
-        f"    .venv/bin/yizhan mailbox list --config {config}\n"
-        "\n  Ctrl-C stops.\n\n"
-    )
+    for hint in hints:
+        log.warning("setting-renamed", cause=hint)
+    with activation.taken() as given:
+        uvloop.run(serve(config, path, given))

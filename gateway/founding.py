@@ -13,17 +13,13 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sqlalchemy import Connection
 
+from gateway import authority, config_file
 from gateway import config as configuration
-from gateway import config_file
 from gateway.errors import CommandError, YizhanError
 from gateway.evidence import keys as evidence_keys
 from gateway.reminders.notifiers import spool
@@ -33,15 +29,18 @@ from gateway.seals.recovery import create_recovery_key, usable_certificate
 from gateway.seals.signer import load_office_signer
 from gateway.seals.workshop import create_office_key
 from gateway.store import durable, identity, migrate, server, storage_key
-from gateway.store.database import Database, make_engine
+from gateway.store.database import Database
+from gateway.store.engine import make_engine
 
-CERTIFICATE_DAYS = 825
 CONFIGURATION = "yizhan.toml"
 UNFINISHED = "unfinished"  # in the state directory until all is on disk
 STORAGE_KEY = "storage.key"
 RECOVERY = "recovery.asc"
 RECOVERY_SECRET = "recovery-secret.asc"  # noqa: S105  # a file name
-_FILES = ("tls.crt", "tls.key", STORAGE_KEY, RECOVERY, RECOVERY_SECRET)  # beside the configuration
+CA = "ca.crt"
+CA_KEY = "ca.key"
+# Beside the configuration.
+_FILES = ("tls.crt", "tls.key", CA, CA_KEY, STORAGE_KEY, RECOVERY, RECOVERY_SECRET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class Plan:
     submission_port: int = 587
     submissions_port: int = 465
     console_port: int = 2580
+    portal_port: int = 443
+    portal_url: str = ""  # empty: made from host name and port
     address: str = "127.0.0.1"
     notifier: str = "log"
     spool: Path | None = None
@@ -102,7 +103,7 @@ def found(plan: Plan, now: datetime, say: Callable[[str], None], fill: Fill = no
         if not os.access(folder, os.W_OK | os.X_OK):
             raise CommandError(f"{folder}: cannot be written; it must belong to the daemon's user")
     try:
-        _write_new(plan.state / UNFINISHED, os.fsencode(plan.folder), 0o600)
+        write_new(plan.state / UNFINISHED, os.fsencode(plan.folder), 0o600)
         durable.sync(plan.state / UNFINISHED)
         durable.sync(plan.state)
         _make(plan, file.with_name(f".{file.name}.new"), now, say, fill)
@@ -187,16 +188,16 @@ def _publish(plan: Plan, file: Path) -> None:
 
 
 def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fill: Fill) -> None:
-    say("making the certificate ...")
-    make_certificate(plan, now)
+    say("making the office CA and the certificate ...")
+    make_certificates(plan, now)
     if plan.spool is not None:
         spool.prepare(plan.spool)
     # The URL of a database may have a password.
-    _write_new(file, render(plan).encode(), 0o600 if plan.database else 0o644)
+    write_new(file, render(plan).encode(), 0o600 if plan.database else 0o644)
     settings = config_file.load(file)
     say("making the database ...")
     if not plan.database:
-        _write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode
+        write_new(plan.state / "yizhan.db", b"", 0o600)  # what SQLite puts beside it has its mode
     database = Database(settings.state.database_url, readers=1)
     try:
         migrate.upgrade(database.engine)
@@ -232,13 +233,13 @@ def _make_storage_key(
     if plan.recovery_certificate is None:
         say("making the recovery key ...")
         certificate, secret = create_recovery_key(settings.seals, plan.state, plan.domain)
-        _write_new(plan.recovery_secret, secret.encode("ascii"), 0o600)
+        write_new(plan.recovery_secret, secret.encode("ascii"), 0o600)
     else:
         certificate = _usable(plan.recovery_certificate)
-    _write_new(plan.folder / RECOVERY, certificate.encode("ascii"), 0o644)
+    write_new(plan.folder / RECOVERY, certificate.encode("ascii"), 0o644)
     say("making the storage key ...")
     ring = storage_key.KeyRing((storage_key.generate(),))
-    _write_new(plan.folder / STORAGE_KEY, ring.render(), 0o600)
+    write_new(plan.folder / STORAGE_KEY, ring.render(), 0o600)
     write_escrow(settings, ring)
 
 
@@ -265,39 +266,20 @@ def take_away(plan: Plan, *, files: bool = True) -> None:
     mark.unlink(missing_ok=True)  # last: as long as anything is left, the next try may take it away
 
 
-def make_certificate(plan: Plan, now: datetime) -> None:
-    """A self-signed certificate for the doors, `tls.crt` and `tls.key` (ECDSA P-256)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    host = f"mail.{plan.domain}"
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    names: list[x509.GeneralName] = [
-        x509.DNSName(host),
-        x509.DNSName(plan.domain),
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    ]
-    if plan.address not in ("127.0.0.1", "0.0.0.0", "::"):  # noqa: S104  # compared, not bound
-        names.append(x509.IPAddress(ipaddress.ip_address(plan.address)))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    _write_new(plan.folder / "tls.key", pem, 0o600)
-    _write_new(plan.folder / "tls.crt", certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+def make_certificates(plan: Plan, now: datetime) -> None:
+    """The office CA (`ca.crt`, `ca.key`) and the doors' certificate by it (`tls.crt`, `tls.key`).
+
+    `tls.crt` holds the whole chain, the server's own first.
+    """
+    server = authority.names(plan.domain, f"mail.{plan.domain}", [plan.address])
+    office = authority.make_authority(plan.name, plan.domain, server, now)
+    key = authority.new_key()
+    certificate = authority.issue(office, server, key, now)
+    write_new(plan.folder / CA_KEY, authority.key_pem(office.key), 0o600)
+    write_new(plan.folder / CA, authority.chain_pem([office.certificate]), 0o644)
+    write_new(plan.folder / "tls.key", authority.key_pem(key), 0o600)
+    chain = authority.chain_pem([certificate, office.certificate])
+    write_new(plan.folder / "tls.crt", chain, 0o644)
 
 
 def render(plan: Plan) -> str:
@@ -320,6 +302,8 @@ def render(plan: Plan) -> str:
         "[tls]",
         'certificate = "tls.crt"',
         'key = "tls.key"',
+        f'ca = "{CA}"',
+        f'ca_key = "{CA_KEY}"',
         "",
     ]
     if plan.encrypt:
@@ -344,6 +328,9 @@ def render(plan: Plan) -> str:
     lines += ["[reminders]", f'notifier = "{plan.notifier}"']
     if plan.spool is not None:
         lines.append(f"spool = {_quoted(os.path.relpath(plan.spool, plan.folder))}")
+    lines += ["", "[portal]", f'address = "{plan.address}"', f"port = {plan.portal_port}"]
+    if plan.portal_url:
+        lines.append(f'url = "{plan.portal_url}"')
     lines += ["", "[console]", f"port = {plan.console_port}", ""]
     return "\n".join(lines)
 
@@ -353,7 +340,8 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _write_new(path: Path, octets: bytes, mode: int) -> None:
+def write_new(path: Path, octets: bytes, mode: int) -> None:
+    """Write a file that is not there yet. Raises FileExistsError and other OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)

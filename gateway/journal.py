@@ -12,11 +12,12 @@ import logging
 import os
 import sys
 from collections.abc import MutableMapping
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from gateway import journald
 from gateway.config import Log
 
 CONTENT_NAMES = frozenset(
@@ -35,7 +36,8 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 def set_up(settings: Log, *, stream: TextIO | None = None) -> None:
     """Point all logs to the stream (standard error) in the format of the settings."""
     out = sys.stderr if stream is None else stream
-    render = _renderer(settings.format, out)
+    journal = _journal(settings.format, out)
+    render = _as_entry if journal is not None else _renderer(settings.format, out)
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -53,7 +55,10 @@ def set_up(settings: Log, *, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler: logging.Handler = logging.StreamHandler(out)
+    if journal is not None:
+        handler = logging.StreamHandler(cast(TextIO, journal))
+        handler.terminator = ""  # an entry ends by itself
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -95,6 +100,16 @@ def _renderer(form: str, out: TextIO) -> Processor:
             return _as_console
 
 
+def _journal(form: str, out: TextIO) -> journald.JournalStream | None:
+    """The journal itself, if our stream leads there and it takes entries with fields."""
+    if form not in ("auto", "journald") or not _is_journal(out):
+        return None
+    try:
+        return journald.JournalStream(journald.SOCKET, out)
+    except OSError:
+        return None
+
+
 def _is_journal(out: TextIO) -> bool:
     """Whether the stream is the one that systemd connected to the journal (systemd.exec(5))."""
     named = os.environ.get("JOURNAL_STREAM", "")
@@ -119,6 +134,13 @@ def _as_journald(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     event.pop("timestamp", None)
     prefix = f"<{_PRIORITIES.get(str(event.pop('level', 'info')), 6)}>"
     return prefix + _line(event).replace("\n", f"\n{prefix}")
+
+
+def _as_entry(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    event.pop("timestamp", None)
+    priority = _PRIORITIES.get(str(event.pop("level", "info")), 6)
+    values = {name: value for name, value in event.items() if name != "exception"}
+    return journald.entry(_line(event), priority, values)
 
 
 def _line(event: EventDict) -> str:

@@ -1,11 +1,16 @@
 """The manual of all settings and a sample file, both made from `gateway.config`.
 
-They are docs/configuration.md and docs/yizhan.sample.toml; a setting without a description has an
-empty cell there, and a test fails.
+They are docs/configuration.md and docs/yizhan.sample.toml. A setting is described by the text below
+it in that file; one without has an empty cell there, and a test fails.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import sys
+from collections.abc import Mapping
+from functools import cache
 from textwrap import wrap
 from typing import Literal, get_args, get_origin
 
@@ -46,6 +51,8 @@ _EXAMPLES: dict[str, str] = {
     "submission.client_ca": '"/etc/yizhan/client-ca.pem"',
     "tls.certificate": '"/etc/yizhan/tls.crt"',
     "tls.key": '"/etc/yizhan/tls.key"',
+    "tls.ca": '"/etc/yizhan/ca.crt"',
+    "tls.ca_key": '"/etc/yizhan/ca.key"',
     "policy.directory": '"/etc/yizhan/policies"',
     "seals.passphrase_file": '"/etc/yizhan/office-passphrase"',
     "reminders.spool": '"/var/spool/sms"',
@@ -71,48 +78,73 @@ def sample() -> str:
 
 def _tables(name: str, model: type[Section], optional: str = "") -> list[str]:
     """The keys of a table, then the tables within it, as TOML demands; `optional` is a `#`."""
+    says = describe(model)
     lines: list[str] = []
     tables: list[str] = []
     for key, field in model.model_fields.items():
         inner = section_of(field)
         path = f"{name}.{key}" if name else key
         if inner is None:
-            lines += [f"# {line}\n" for line in wrap(_meaning(field), 96)]
+            lines += [f"# {line}\n" for line in wrap(_meaning(field, says[key]), 96)]
             given = _EXAMPLES.get(path) or _toml(field.default)
             lines.append(f"{optional if field.is_required() else '#'}{key} = {given}\n")
             continue
         many = _is_list(field)
         unused = optional or ("#" if field.default is None else "")
         head = unused + (f"[[{path}]]" if many else f"[{path}]")
-        tables += [f"\n# {field.description}\n{head}\n", *_tables(path, inner, unused)]
+        tables += [f"\n# {says[key]}\n{head}\n", *_tables(path, inner, unused)]
         if many:
             tables.append(_SECOND_DOOR)
     return lines + tables
 
 
 def _sections(name: str, model: type[Section]) -> list[str]:
+    says = describe(model)
     pages: list[str] = []
     rows: list[str] = []
     for key, field in model.model_fields.items():
         inner = section_of(field)
         path = f"{name}.{key}" if name else key
         if inner is None:
-            rows.append(f"| `{key}` | {_default(field)} | {_meaning(field)} |\n")
+            rows.append(f"| `{key}` | {default_of(field)} | {_meaning(field, says[key])} |\n")
         else:
             many = " (any number)" if _is_list(field) else ""
-            pages += [f"\n## [{path}]{many}\n\n{field.description}\n", *_sections(path, inner)]
+            pages += [f"\n## [{path}]{many}\n\n{says[key]}\n", *_sections(path, inner)]
     if rows:
         head = "\n| setting | default | meaning |\n| --- | --- | --- |\n"
         return [head, *rows, *pages]
     return pages
 
 
-def _meaning(field: FieldInfo) -> str:
+def _meaning(field: FieldInfo, says: str) -> str:
     """What the setting says, and the words that it takes if those are all."""
     words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    missing = [f"`{word}`" for word in words if f"`{word}`" not in (field.description or "")]
+    missing = [f"`{word}`" for word in words if f"`{word}`" not in says]
     choice = f" One of {', '.join(f'`{word}`' for word in words)}." if missing else ""
-    return f"{field.description}{choice}"
+    return f"{says}{choice}"
+
+
+def describe(model: type[Section]) -> Mapping[str, str]:
+    """What is said of each setting of a table; empty for one of which nothing is said."""
+    found = _descriptions(model.__module__).get(model.__name__, {})
+    return {key: found.get(key, "") for key in model.model_fields}
+
+
+@cache
+def _descriptions(module: str) -> dict[str, dict[str, str]]:
+    """The texts below the settings, by class and setting, read from the source."""
+    found: dict[str, dict[str, str]] = {}
+    for made in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if not isinstance(made, ast.ClassDef):
+            continue
+        for line, below in zip(made.body, made.body[1:], strict=False):
+            match line, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=key)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found.setdefault(made.name, {})[key] = inspect.cleandoc(text)
+    return found
 
 
 def section_of(field: FieldInfo) -> type[Section] | None:
@@ -127,7 +159,8 @@ def _is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is list
 
 
-def _default(field: FieldInfo) -> str:
+def default_of(field: FieldInfo) -> str:
+    """The default as the page shows it: TOML, or a word in brackets."""
     if field.default is PydanticUndefined:
         return "(required)"
     return "(none)" if field.default in (None, "") else f"`{_toml(field.default)}`"

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from gateway.composition import load_key, load_templates
@@ -15,7 +15,9 @@ from gateway.config import Config
 from gateway.config_file import with_file
 from gateway.directory.snapshot import Directory, load
 from gateway.domain.address import Address
+from gateway.domain.clock import SystemClock
 from gateway.errors import ConfigurationError, YizhanError
+from gateway.expiry import find_endings
 from gateway.founding import RECOVERY_SECRET
 from gateway.intake.tls import TlsHolder
 from gateway.policy.collect import verify_settings
@@ -30,8 +32,11 @@ from gateway.store.database import Database
 from gateway.store.drivers import open_blobs, open_kept
 
 
-def find_faults(config: Config, path: Path) -> list[str]:
-    """One sentence for each fault; empty if the daemon could start now."""
+def find_faults(config: Config, path: Path, *, ports: bool = True) -> list[str]:
+    """One sentence for each fault; empty if the daemon could start now.
+
+    `ports` False: beside a running daemon, which has taken them.
+    """
     probes: list[Callable[[], object]] = [
         lambda: TlsHolder(config.tls, config.submission.client_ca),
         load_templates,
@@ -56,7 +61,8 @@ def find_faults(config: Config, path: Path) -> list[str]:
             f"{path}: seals.gpg: the program {config.seals.gpg} is missing; "
             "install it with: sudo apt-get install gnupg"
         )
-    faults += _taken_ports(config, path)
+    if ports:
+        faults += _taken_ports(config, path)
     mode = config.state.directory.stat().st_mode
     if mode & 0o077:
         faults.append(
@@ -68,8 +74,10 @@ def find_faults(config: Config, path: Path) -> list[str]:
 
 
 def find_advice(config: Config) -> list[str]:
-    """What does not stop the daemon, but will be missed when the machine is lost."""
+    """What does not stop the daemon, but will be missed: an end to come, a machine that is lost."""
     advice = []
+    with suppress(YizhanError):  # a certificate that cannot be read is a fault already
+        advice += find_endings(config, SystemClock().now())
     certificate = config.recovery.certificate
     if certificate is None:
         if config.blobs.encrypt_at_rest:
@@ -164,6 +172,8 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
         for n, listener in enumerate(config.submission.listeners)
     ]
     wanted.append(("console.port", config.console.address, config.console.port))
+    if config.portal is not None:
+        wanted.append(("portal.port", config.portal.address, config.portal.port))
     faults = []
     with ExitStack() as taken:  # all at once, or two doors on one port would go unnoticed
         for key, address, port in wanted:
@@ -171,7 +181,7 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
             try:
                 taken.enter_context(socket.create_server((address, port), family=family))
             except PermissionError:
-                continue  # below 1024: systemd gives the daemon the right, a command has none
+                continue  # below 1024: systemd opens it for the daemon, a command may not
             except OSError as error:
                 faults.append(
                     f"{path}: {key}: cannot listen on {address} port {port}: "

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 _MAX_ADDRESSES = 10_000
 _MAX_LENGTH = 500_000  # letters of one field
+_REMEMBERED = 1_000  # letters of a field that is remembered
 _TOKEN = re.compile(
     r'\s++|"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z)|\(|\[[^\[\]\\]*+\]|[<>,;:]|[^\s()<>,;:"\[]++|.',
     re.DOTALL,
@@ -127,9 +130,16 @@ class _Reader:
         self.clear()
 
 
-def take_apart(text: str) -> list[RawAddress]:
+def take_apart(text: str) -> Sequence[RawAddress]:
     """The addresses of a field value, in order, with the starts and ends of groups."""
-    return _Reader(text[:_MAX_LENGTH]).read()
+    if len(text) > _REMEMBERED:
+        return _Reader(text[:_MAX_LENGTH]).read()
+    return _take_apart(text)
+
+
+@lru_cache(256)  # one message asks for the same few fields a dozen times
+def _take_apart(text: str) -> tuple[RawAddress, ...]:
+    return tuple(_Reader(text).read())
 
 
 def _phrase(words: list[_Word]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 GUESS: Sequence[str] = ("utf-8", "gb18030")
 
@@ -160,6 +161,7 @@ def _label(charset: str) -> str:
     return charset.strip().strip("\"'").lower().partition("*")[0]
 
 
+@lru_cache(256)
 def _codec(charset: str) -> str:
     """Python's name of the codec, or empty if there is no such charset."""
     label = _label(charset)

@@ -6,13 +6,12 @@ A thousand messages may share one content; it never changes.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from mailboxes import imapdata
-from mailboxes.encode import to_json
+from mailboxes.encode import compact, to_json
 from mailboxes.scan import scan
 from mailboxes.structure import Part
 from mailboxes.view import PIECE, View
@@ -86,6 +85,6 @@ class Content:
             source=source,
             digest=digest,
             structure=to_json(part),
-            envelope=json.dumps(imapdata.envelope(part), separators=(",", ":")),
-            bodystructure=json.dumps(imapdata.bodystructure(part), separators=(",", ":")),
+            envelope=compact(imapdata.envelope(part)),
+            bodystructure=compact(imapdata.bodystructure(part)),
         )

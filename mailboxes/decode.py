@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from io import BytesIO
 
 from mailboxes import addresses as address_fields
@@ -23,6 +24,7 @@ _NOT_BASE64 = bytes(
     if not (chr(octet).isascii() and chr(octet).isalnum()) and octet not in b"+/="
 )  # fmt: skip
 _MAX_RUNS = 10_000
+_REMEMBERED = 1_000  # octets of a field that is remembered
 _PIECE = 1 << 16
 _PADDING = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 _UU_BEGIN = re.compile(rb"^begin[ \t]+[0-7]{3,4}[ \t][^\n]*\n", re.MULTILINE)
@@ -36,7 +38,18 @@ def decode_text(value: bytes, *, guess: Sequence[str] = GUESS) -> str:
     programs split a letter between two words. Raw octets are read in the first charset of `guess`
     that fits.
     """
-    return storable(_words_text(raw_text(bytes(value), guess)[0]))
+    if len(value) > _REMEMBERED:
+        return _decoded(bytes(value), tuple(guess))
+    return _remembered(bytes(value), tuple(guess))
+
+
+def _decoded(value: bytes, guess: Sequence[str]) -> str:
+    if value.isascii() and b"=?" not in value:
+        return storable(value.decode("ascii"))
+    return storable(_words_text(raw_text(value, guess)[0]))
+
+
+_remembered = lru_cache(512)(_decoded)  # one message asks for the same few fields a dozen times
 
 
 def parameter(parameters: Parameters, name: str) -> str:

@@ -14,6 +14,7 @@ from typing import cast
 from mailboxes.structure import HeaderField, Part
 
 _VERSION = 2
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 
 _Pairs = list[tuple[str, str]]
 _Field = tuple[str, int, int]
@@ -23,9 +24,14 @@ _Entry = tuple[
 ]  # fmt: skip
 
 
+def compact(value: object) -> str:
+    """ASCII JSON without blanks."""
+    return _ENCODER.encode(value)
+
+
 def to_json(part: Part) -> str:
     """The structure as ASCII text."""
-    return json.dumps([_VERSION, _entry(part)], separators=(",", ":"))
+    return compact([_VERSION, _entry(part)])
 
 
 def from_json(text: str) -> Part:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailboxes.errors import NoSuchFolder
+from mailboxes.prepared import Prepared
 from mailboxes.rows import Folder, FolderSpec, milliseconds
 from mailboxes.tables import Tables
 
@@ -23,28 +24,31 @@ class FolderStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        # What every delivery asks is put together once: SQLAlchemy takes three times as long to
-        # build a statement as to run one that is there.
         table, people = tables.folders, tables.owners
         some = table.c.id.in_(bindparam("some", expanding=True))
-        self._find_ids = (
+        self._find_ids = Prepared(
             select(people.c.owner, table.c.id)
             .join(table, table.c.owner_id == people.c.id)
             .where(
                 table.c.name == bindparam("name"),
                 people.c.owner.in_(bindparam("some", expanding=True)),
-            )
+            ),
+            some="some",
         )
-        self._lock_some = (
+        self._lock_some = Prepared(
             select(table.c.id, table.c.uidnext, table.c.modseq)
             .where(some)
             .order_by(table.c.id)
-            .with_for_update()
+            .with_for_update(),
+            some="some",
         )
-        self._advance_some = (
+        onward = {"uidnext": table.c.uidnext + bindparam("uids"), "modseq": table.c.modseq + 1}
+        self._advance_some = Prepared(update(table).where(some).values(onward), some="some")
+        self._advance_one = Prepared(
             update(table)
-            .where(some)
-            .values(uidnext=table.c.uidnext + bindparam("uids"), modseq=table.c.modseq + 1)
+            .where(table.c.id == bindparam("folder"))
+            .values(onward)
+            .returning(table.c.uidnext, table.c.modseq)
         )
 
     def ensure_mailbox(
@@ -121,7 +125,7 @@ class FolderStore:
         """The ids of the folders of that name of many owners; owners without it are left out."""
         found: dict[str, int] = {}
         for some in chunks(owners):
-            rows = conn.execute(self._find_ids, {"name": folder_name(name), "some": some})
+            rows = self._find_ids.all(conn, {"name": folder_name(name), "some": some})
             found.update((row.owner, row.id) for row in rows)
         return found
 
@@ -179,16 +183,30 @@ class FolderStore:
         wanted = sorted(set(folder_ids))
         found: dict[int, tuple[int, int]] = {}
         for some in chunks(wanted):
-            rows = conn.execute(self._lock_some, {"some": some})
+            rows = self._lock_some.all(conn, {"some": some})
             found.update((row.id, (row.uidnext, row.modseq)) for row in rows)
         if len(found) != len(wanted):
             raise NoSuchFolder("a folder does not exist any more")
         return found
 
+    def _take_uids(self, conn: Connection, folder_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Lock folders in id order and take one UID and one modification sequence from each; their
+        uidnext and modseq as they were. Raises NoSuchFolder.
+        """
+        if len(folder_ids) != 1:
+            locked = self._lock(conn, folder_ids)
+            self._advance(conn, locked, uids=1)
+            return locked
+        [folder_id] = folder_ids  # the usual case, in one statement
+        row = self._advance_one.first(conn, {"folder": folder_id, "uids": 1})
+        if row is None:
+            raise NoSuchFolder("a folder does not exist any more")
+        return {folder_id: (row.uidnext - 1, row.modseq - 1)}
+
     def _advance(self, conn: Connection, folder_ids: Iterable[int], *, uids: int) -> None:
         """Take a modification sequence and that many UIDs from each (locked) folder."""
         for some in chunks(sorted(set(folder_ids))):
-            conn.execute(self._advance_some, {"some": some, "uids": uids})
+            self._advance_some.run(conn, {"some": some, "uids": uids})
 
 
 def folder_name(name: str) -> str:

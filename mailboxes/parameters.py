@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailboxes.charset import parsed_octets, parsing_text, wire_text
 
 Parameters = tuple[tuple[str, str], ...]
 
 _MAX_PARAMETERS = 200
+_REMEMBERED = 500  # octets of a field that is remembered
 # A quoted text, a comment mark, the end of a parameter, or what lies between.
 _PIECE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[(;]|[^"(;]++', re.DOTALL)
 _COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
@@ -30,6 +32,10 @@ def take_apart(value: bytes) -> tuple[str, Parameters]:
     extended parameter keeps the star in its name and its `charset'language'` in front. Values are
     `charset.wire_text`. Unquoted file names may hold spaces, as some programs write them.
     """
+    return _remembered(value) if len(value) <= _REMEMBERED else _take_apart(value)
+
+
+def _take_apart(value: bytes) -> tuple[str, Parameters]:
     text, codec = parsing_text(value)
     text = without_comments(text)
     match = _MAIN.match(text)
@@ -44,6 +50,9 @@ def take_apart(value: bytes) -> tuple[str, Parameters]:
         if len(found) == _MAX_PARAMETERS:
             break
     return wire_text(parsed_octets(main, codec)), _joined(found)
+
+
+_remembered = lru_cache(512)(_take_apart)
 
 
 def spellings(value: bytes, name: str) -> list[str]:

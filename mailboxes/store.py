@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Exists, delete, exists, insert, select, updat
 from mailboxes import flags as flag_text
 from mailboxes.content import Content, OpenBlob
 from mailboxes.events import Act, MailboxEvents, NoEvents
+from mailboxes.prepared import Prepared
 from mailboxes.reading import MessageReader, gone
 from mailboxes.rows import Appended, Folder, FolderSpec, Located, MessageRow, milliseconds
 from mailboxes.tables import Tables
@@ -57,10 +58,11 @@ class MailboxStore(MessageReader):
     ) -> None:
         super().__init__(tables, open_blob)
         self._events = events if events is not None else NoEvents()
-        self._insert_content = insert(tables.contents).returning(tables.contents.c.id)
+        self._insert_content = Prepared(insert(tables.contents).returning(tables.contents.c.id))
         self._insert_messages = insert(tables.messages).returning(
             tables.messages.c.id, tables.messages.c.folder_id
         )
+        self._insert_message = Prepared(self._insert_messages)
 
     def add_content(self, conn: Connection, content: Content, now: datetime) -> int:
         """Store a content; its id."""
@@ -80,7 +82,7 @@ class MailboxStore(MessageReader):
             "bodystructure": content.bodystructure,
             "created": milliseconds(now),
         }
-        return int(conn.execute(self._insert_content, values).scalar_one())
+        return int(self._insert_content.scalar(conn, values))
 
     def append(
         self, conn: Connection, folder_ids: Sequence[int], content_id: int,
@@ -90,10 +92,9 @@ class MailboxStore(MessageReader):
 
         Raises NoSuchFolder if one of them does not exist, ValueError for what is no flag.
         """
-        locked = self._lock(conn, folder_ids)
+        locked = self._take_uids(conn, folder_ids)
         if not locked:
             return []
-        self._advance(conn, locked, uids=1)
         stored = flag_text.joined(flags)
         given = [
             {
@@ -107,7 +108,10 @@ class MailboxStore(MessageReader):
             }
             for folder_id, (uidnext, modseq) in locked.items()
         ]
-        made = conn.execute(self._insert_messages, given)
+        if len(given) == 1:
+            made = self._insert_message.all(conn, given[0])
+        else:
+            made = list(conn.execute(self._insert_messages, given))
         ids = {row.folder_id: row.id for row in made}
         result = [
             Appended(folder_id, ids[folder_id], uidnext, modseq + 1)

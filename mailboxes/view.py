@@ -119,7 +119,7 @@ def restructure(part: Part, view: View) -> Part:
         if cuts and cuts[0][0] <= field.start:
             continue
         moved = len(view.prefix) - gone
-        kept.append(replace(field, start=field.start + moved, end=field.end + moved))
+        kept.append(HeaderField(field.name, field.value, field.start + moved, field.end + moved))
     fields = (*added, *kept)
     body_start = part.body_start + shift
     return replace(
@@ -172,7 +172,7 @@ def _shifted(part: Part, shift: int) -> Part:
         body_start=part.body_start + shift,
         body_end=part.body_end + shift,
         fields=tuple(
-            replace(field, start=field.start + shift, end=field.end + shift)
+            HeaderField(field.name, field.value, field.start + shift, field.end + shift)
             for field in part.fields
         ),
         children=tuple(_shifted(child, shift) for child in part.children),

@@ -16,7 +16,8 @@ from typing import Protocol
 from sqlalchemy import func, insert, select, text
 
 from gateway.store import migrate
-from gateway.store.database import Database, make_engine
+from gateway.store.database import Database
+from gateway.store.engine import make_engine
 from tests.postgres import Cluster
 from tests.schema import all_tables
 

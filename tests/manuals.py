@@ -65,7 +65,7 @@ def calls(command: str) -> Iterator[list[str]]:
         if set(word) <= set("();<>|&"):
             if call is not None:
                 yield call
-            begins, call = True, None
+            begins, call = not set(word) & set("<>"), None  # behind those stands a file
         elif call is not None:
             call.append(word)
         elif begins and Path(word).name == "yizhan":
@@ -84,13 +84,13 @@ def command_tree() -> dict[str, Any]:
     return {
         path: command
         for name in main.COMMANDS
-        for path, command in manual.walk(name, manual.load(name))
+        for path, command in manual.walk(name, main.load(name))
     }
 
 
 def parse(words: list[str]) -> None:
     """Read a command line as `yizhan` would, without running it. Raises what the parser raises."""
-    if words in (["--help"], ["--manual"]):
+    if words[0] in ("--help", "--version", "--manual", "--man"):
         return
     tree = command_tree()
     path = words[0]

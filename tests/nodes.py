@@ -32,8 +32,8 @@ def second_node(first: Office, folder: Path) -> Office:
         state, folder / "state", ignore=shutil.ignore_patterns("blobs", "S.*", "*.lock")
     )
     text = first.config.read_text(encoding="utf-8")
-    ports = free_ports(3)
-    old = (first.submission_port, first.submissions_port, first.console_port)
+    ports = free_ports(4)
+    old = (first.submission_port, first.submissions_port, first.console_port, first.portal_port)
     for before, after in zip(old, ports, strict=True):
         text = text.replace(f"port = {before}\n", f"port = {after}\n")
     text = text.replace('spool = "sms"', f'spool = "{first.folder / "sms"}"')

@@ -59,10 +59,10 @@ def copy_office(
     template's rows, instead of the file that is copied with the rest.
     """
     shutil.copytree(template, folder)
-    ports = free_ports(3)
+    ports = free_ports(4)
     path = folder / "yizhan.toml"
     text = path.read_text(encoding="utf-8")
-    for old, new in zip((2587, 2465, 2580), ports, strict=True):
+    for old, new in zip((2587, 2465, 2580, 2443), ports, strict=True):
         text = text.replace(f"port = {old}", f"port = {new}")
     if database:
         (folder / "state" / "yizhan.db").unlink()
@@ -96,8 +96,10 @@ class Office:
     submission_port: int
     submissions_port: int
     console_port: int
+    portal_port: int = 0
     process: Process | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()  # that serves it; empty: the product's own
 
     @property
     def config(self) -> Path:
@@ -122,12 +124,24 @@ class Office:
     def trust(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.folder / "tls.crt"))
 
+    def reload(self) -> None:
+        """SIGHUP; returns when the certificates have been read again."""
+        assert self.process is not None
+        before = self.log.count("reloaded what=certificates")
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + READY_SECONDS
+        while self.log.count("reloaded what=certificates") == before:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.05)
+
     def start(self, **environment: str) -> None:
         """Start the daemon and wait until its doors are open."""
         with (self.folder / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "gateway", "serve",
-                 "--config", str(self.config)],
+                self.command or (
+                    sys.executable, "-W", "error", "-m", "gateway", "serve",
+                    "--config", str(self.config),
+                ),
                 cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.environment, **environment},
             )  # fmt: skip
@@ -293,7 +307,7 @@ class Office:
 
     def sql(self, query: str, *values: Any) -> list[Any]:
         """First column of a query on the office's own database, or nothing of a change."""
-        from gateway.store.database import make_engine
+        from gateway.store.engine import make_engine
 
         engine = make_engine(self.database_url)
         if engine.dialect.name == "postgresql":

@@ -36,8 +36,8 @@ from gateway.store import identity
 # Settings that name a place, not a file that must come along.
 _PLACES = {"state.directory", "blobs.directory", "reminders.spool"}
 _OPEN = {
-    "tls.certificate", "submission.client_ca", "recovery.certificate", "blobs.s3.certificate",
-    "policy.directory",
+    "tls.certificate", "tls.ca", "submission.client_ca", "recovery.certificate",
+    "blobs.s3.certificate", "policy.directory",
 }  # fmt: skip
 _PRIVATE_KEYS = "private-keys-v1.d"
 _REVOCATIONS = "openpgp-revocs.d"
@@ -87,7 +87,9 @@ def collect(config: Config, path: Path, *, keys: bool = True) -> Belongings:
     else:
         found.settings["config"] = text
     for setting, place in paths(config):
-        if setting not in _PLACES:
+        if setting == "tls.ca_key" and not place.exists():
+            found.without.append(f"the office CA's key is not in it, {place} is kept elsewhere")
+        elif setting not in _PLACES:
             target = found.settings if setting in _OPEN else found.keys
             _take(target, f"setting:{setting}", place)
     _take_state(found, config)

@@ -17,7 +17,7 @@ _WAITING = (ReminderState.QUEUED, ReminderState.HANDING_OVER, ReminderState.STOP
 
 
 class Notice:
-    """Two probes for the health page, and the age for the metrics."""
+    """Two probes for the health page, and the time of the last backup for the metrics."""
 
     def __init__(self, database: Database, clock: Clock, warn_hours: float) -> None:
         """`warn_hours` 0: no backup is ever late."""
@@ -27,11 +27,9 @@ class Notice:
         self._made: datetime | None = None
 
     @property
-    def age(self) -> float:
-        """Seconds since the last backup, as last looked at; -1 if none was made."""
-        if self._made is None:
-            return -1.0
-        return (self._clock.now() - self._made).total_seconds()
+    def made_at(self) -> float:
+        """When the last backup was made, as last looked at, in Unix time; 0 if none was."""
+        return 0.0 if self._made is None else self._made.timestamp()
 
     async def held(self) -> str:
         """That nothing goes out after a restore, and what would."""
@@ -41,11 +39,13 @@ class Notice:
         """That the last backup is too old; nothing before the first one was made."""
         known = await self._database.read(lambda c: recall(c, Fact.BACKUP))
         self._made = None if known is None else known.at
-        if self._made is None or not self._warn or self.age <= self._warn.total_seconds():
+        if self._made is None or not self._warn:
             return ""
-        return (
-            f"the last backup is {self.age / 3600:.0f} hours old ({self._made:%Y-%m-%d %H:%M} UTC)"
-        )
+        age = self._clock.now() - self._made
+        if age <= self._warn:
+            return ""
+        hours = age.total_seconds() / 3600
+        return f"the last backup is {hours:.0f} hours old ({self._made:%Y-%m-%d %H:%M} UTC)"
 
 
 def _held(connection: Connection) -> str:

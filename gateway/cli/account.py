@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.office import ConfigOption, JsonOption, Office, emit, opened, table
+from gateway.cli.sheet import sheet
 from gateway.cli.unit import as_lines, snapshot
 from gateway.directory.model import AccountKind
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from gateway.directory.snapshot import Directory
 
 app = typer.Typer(
-    help="Accounts: add, list, show, change, remove, password, unlock.", no_args_is_help=True
+    help="Accounts: add, list, show, change, remove, password, unlock, sheet.", no_args_is_help=True
 )
+app.command("sheet")(sheet)
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login, such as water-li.")]
 NAME = typer.Option("--name", help="Name of the person, room or machine.")
@@ -43,6 +45,11 @@ PASSWORD_FILE = typer.Option(
     "--password-file", help="File whose first line is the password; - for standard input."
 )
 ASK = typer.Option("--ask", help="Ask for the password instead of making one.")
+FIRST = typer.Option(
+    "--first/--lasting",
+    help="Its owner must change it at the portal, or not; without either: one that was made must "
+    "be, one that you give need not.",
+)
 
 
 @app.command()
@@ -62,6 +69,7 @@ def add(
     no_password: Annotated[
         bool, typer.Option("--no-password", help="Only a client certificate opens it.")
     ] = False,
+    first: Annotated[bool | None, FIRST] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -91,6 +99,7 @@ def add(
                 networks=network or (),
                 certificates=certificates,
                 password_hash=stored,
+                first_password=made if first is None else first,
                 actor=office.actor,
                 now=office.clock.now(),
             )
@@ -165,6 +174,7 @@ def password(
     *,
     password_file: Annotated[str, PASSWORD_FILE] = "",
     ask: Annotated[bool, ASK] = False,
+    first: Annotated[bool | None, FIRST] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -180,7 +190,12 @@ def password(
         stored = hash_password(word)
         office.database.write_now(
             lambda conn: set_password(
-                conn, login, stored, actor=office.actor, now=office.clock.now()
+                conn,
+                login,
+                stored,
+                first=made if first is None else first,
+                actor=office.actor,
+                now=office.clock.now(),
             )
         )
         _tell({"login": login}, word if made else "", as_json)
@@ -297,6 +312,7 @@ def _facts(directory: Directory, account: Account) -> dict[str, object]:
             _certificate_facts(directory, name) for name in sorted(account.certificates)
         ],
         "password": bool(account.password_hash),
+        "first_password": account.first_password_at,
     }
 
 

@@ -28,30 +28,29 @@ def check(
 
     Example: yizhan check --config /etc/yizhan/yizhan.toml
     """
-    from gateway import config_file
-    from gateway import manual as manual_page
+    if manual or sample:
+        from gateway import manual as page
 
-    if manual:
-        sys.stdout.write(manual_page.render())
+        sys.stdout.write(page.render() if manual else page.sample())
         return
-    if sample:
-        sys.stdout.write(manual_page.sample())
-        return
+    from gateway import config_file
+
     path = config_file.find(config)
     faults: list[str] = []
     advice: list[str] = []
     try:
-        settings = config_file.load(path)
+        loaded = config_file.read(path)
     except ConfigurationError as error:
         faults = error.public.splitlines()
     else:
         from gateway.cli.office import become_owner
         from gateway.soundness import find_advice, find_faults
 
+        settings, advice = loaded.config, list(loaded.hints)
         try:
             become_owner(settings.state.directory)
             faults = find_faults(settings, path)
-            advice = find_advice(settings)
+            advice += find_advice(settings)
         except YizhanError as error:
             faults = [error.public]
 

@@ -69,7 +69,12 @@ def import_(
                     _write_passwords(target, generated, office.config.office.domain)
                 counts = office.change_directory(
                     lambda conn: csvimport.take(
-                        conn, rows, stored, actor=office.actor, now=office.clock.now()
+                        conn,
+                        rows,
+                        stored,
+                        first=frozenset(generated),
+                        actor=office.actor,
+                        now=office.clock.now(),
                     )
                 )
         except CommandError as error:
@@ -206,26 +211,19 @@ def _dry_run(
 
 
 def _hash(made: Mapping[str, NewPassword]) -> dict[str, str]:
-    """Hash on two threads, with progress on a terminal: a thousand take 15 seconds."""
-    import sys
+    """Hash on two threads, with progress: a thousand take 15 seconds."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from rich.console import Console
-    from rich.progress import track
-
+    from gateway.cli.progress import Progress
     from gateway.directory.passwords import hash_password
 
+    progress, hashes = Progress(), []
     with ThreadPoolExecutor(2) as pool:
-        hashes = pool.map(hash_password, (new.password for new in made.values()))
-        shown = track(
-            hashes,
-            description="Hashing passwords",
-            total=len(made),
-            console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
-            transient=True,
-        )
-        return dict(zip(made, shown, strict=True))
+        for one in pool.map(hash_password, (new.password for new in made.values())):
+            hashes.append(one)
+            progress.say(f"hashing passwords: {len(hashes)} of {len(made)}")
+    progress.end()
+    return dict(zip(made, hashes, strict=True))
 
 
 def _new_file(path: Path) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli import screen
 from gateway.cli.office import ConfigOption, JsonOption, emit, opened, table
 from gateway.errors import CommandError
 
@@ -160,28 +161,25 @@ def describe(office: Any, document: str) -> dict[str, Any]:
 
 def timeline(found: dict[str, Any]) -> None:
     """Print one document as a time line."""
-    from rich.console import Console
-    from rich.markup import escape
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    console.print(f"[bold]{found['id']}[/bold]  {found['state']}")
+    screen.say(f"{screen.paint(found['id'], 'bold')}  {found['state']}")
     metadata = found.get("metadata")
     if metadata:
         number = f"{metadata['number']}  " if metadata["number"] else ""
-        console.print(f"  {number}{metadata['title']}", markup=False)
-        console.print(
+        screen.say(f"  {screen.clean(number + metadata['title'])}")
+        screen.say(
             f"  class {metadata['class']}, urgency {metadata['urgency']}, "
             f"seal {found['seal']['state']}"
         )
     else:
-        console.print(f"  refused by rule {found['rule']}: {found['reply']}", markup=False)
+        screen.say(f"  refused by rule {found['rule']}: {screen.clean(found['reply'])}")
     sender = found["sender"]
-    console.print(f"  from {sender['address']} (unit {sender['unit']}, {sender['account']})")
-    console.print(f"  {found['size']} octets, sha256 {found['digest']}")
+    screen.say(f"  from {sender['address']} (unit {sender['unit']}, {sender['account']})")
+    screen.say(f"  {found['size']} octets, sha256 {found['digest']}")
     for time, event, who, detail, mark in _steps(found):
-        console.print(
-            f"  [cyan]{time}[/cyan]  {escape(event):34} {escape(who):32} "
-            f"{escape(detail)} [dim]{escape(mark)}[/dim]"
+        screen.say(
+            f"  {screen.paint(time, 'cyan')}  {screen.pad(event, 34)} "
+            f"{screen.pad(screen.clean(who), 32)} {screen.clean(detail)} "
+            f"{screen.paint(mark, 'dim')}".rstrip()
         )
 
 

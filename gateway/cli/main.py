@@ -1,27 +1,38 @@
-"""The command `yizhan`: each command's module is imported only when that command is called."""
+"""The command `yizhan`: each command's module is imported only when that command is called.
+
+What everybody waits for, the overview above all, imports nothing: neither typer nor the database.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib import import_module
-from typing import Annotated, Any
-
-import typer
-from typer.core import TyperGroup
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import CommandError, ConfigurationError, YizhanError
+
+if TYPE_CHECKING:
+    from typer.core import TyperCommand, TyperGroup
+
+    Command = TyperCommand | TyperGroup
 
 # Each module has an `app`; the sentence stands here so that `yizhan --help` imports none of them.
 COMMANDS = {
     "serve": "Run the post office.",
+    "status": "How the office stands, on one screen.",
+    "log": "Everything about one document, in the order in which it happened.",
+    "doctor": "What is wrong with a running office, and what to do.",
     "check": "Say all that is wrong with an office's set-up.",
     "init": "Make a new office, step by step.",
-    "unit": "Units: add, list, show, change, remove, merge; desk for their desks.",
-    "account": "Accounts: add, list, show, change, remove, password, unlock.",
+    "unit": "Units: add, list, show, change, remove, merge, readiness; desk for their desks.",
+    "account": "Accounts: add, list, show, change, remove, password, unlock, sheet.",
     "group": "Groups of units.",
     "duty": "Duty persons and rooms.",
     "directory": "Import and export units, accounts and groups; the log of changes.",
+    "certificate": "Certificate of the doors and office CA: show, ca, renew, make-ca.",
+    "records": "The DNS records that mail programs look for.",
     "seal": "Electronic seals: issue, import, replace, cancel, list, export, log.",
     "policy": "Rules: test, explain, checks, rules.",
     "document": "Documents: list, show, export.",
@@ -33,27 +44,23 @@ COMMANDS = {
     "restore": "Restore a backup: from, status, release.",
     "export": "Everything in open formats, for the owner.",
     "storage": "Encryption at rest: status, encrypt, rotate, escrow, recover.",
+    "completion": "Completion of commands for bash or zsh.",
     "demo": "Make the demo office, or play the demo story.",
 }
 
 
-class LazyGroup(TyperGroup):
-    """A group that knows its commands by name and imports one when it is called."""
+_ABOUT = "Yizhan (驿站): an electronic post office for official documents."
+_EXAMPLE = "yizhan status --config var/demo/yizhan.toml"
+_NOT_UNDERSTOOD = 2
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  # the library's signature
-        return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        called = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-        if called == cmd_name:
-            module: Any = import_module(f"gateway.cli.{cmd_name}")
-            command: Any = without_completion(typer.main.get_command(module.app))
-        else:
-            command = typer.main.get_command(_placeholder(COMMANDS[cmd_name]))
-        command.name = cmd_name
-        return command
+def load(name: str) -> Command:
+    """One of `COMMANDS`, imported."""
+    import typer
+
+    module: Any = import_module(f"gateway.cli.{name}")
+    command: Command = without_completion(typer.main.get_command(module.app))
+    return command
 
 
 def without_completion(command: Any) -> Any:
@@ -63,47 +70,57 @@ def without_completion(command: Any) -> Any:
     return command
 
 
-def _placeholder(sentence: str) -> typer.Typer:
-    """What the overview shows of a command that is not imported."""
-    shown = typer.Typer(add_completion=False)
-    shown.command(help=sentence)(lambda: None)
-    return shown
+def overview() -> str:
+    """What `yizhan --help` shows."""
+    widest = max(map(len, COMMANDS))
+    rows = "".join(f"  {name:<{widest}}  {sentence}\n" for name, sentence in COMMANDS.items())
+    return (
+        f"Usage: yizhan COMMAND [OPTIONS] [ARGS]...\n\n  {_ABOUT}\n\nCommands:\n{rows}\n"
+        "Options:\n  --help     Show this message; `yizhan COMMAND --help` shows a command's own.\n"
+        f"  --version  Show the version.\n\nExample: {_EXAMPLE}\n"
+    )
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Yizhan (驿站): an electronic post office for official documents.",
-)
+def _run(words: list[str]) -> None:
+    # Help and errors in plain words, without frames: what would draw them takes 0.15 s to import.
+    os.environ.setdefault("TYPER_USE_RICH", "0")
+    # Nobody's plug-in belongs into the settings, and to look for them takes time.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    match words:
+        case [] | ["--help" | "help", *_]:
+            sys.stdout.write(overview())
+        case ["--version", *_]:
+            from gateway import __version__
+
+            sys.stdout.write(f"yizhan {__version__}\n")
+        case ["--manual"]:
+            from gateway.cli import manual
+
+            sys.stdout.write(manual.render())
+        case ["--man", folder]:
+            from gateway.cli.man import write
+
+            write(Path(folder))
+        case [name, *rest] if name in COMMANDS:
+            load(name).main(args=rest, prog_name=f"yizhan {name}")
+        case [name, *_]:
+            _refuse(name)
 
 
-def _print_manual(wanted: bool) -> None:
-    if wanted:
-        from gateway.cli import manual
+def _refuse(name: str) -> None:
+    from difflib import get_close_matches
 
-        sys.stdout.write(manual.render())
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    manual: Annotated[
-        bool,
-        typer.Option("--manual", hidden=True, is_eager=True, callback=_print_manual),
-    ] = False,
-) -> None:
-    """Yizhan (驿站): an electronic post office for official documents.
-
-    Example: yizhan document list --config var/demo/yizhan.toml
-    """
+    near = get_close_matches(name, COMMANDS, 1)
+    meant = f"; did you mean `yizhan {near[0]}`?" if near else "; `yizhan --help` shows all"
+    what = "option" if name.startswith("-") else "command"
+    sys.stderr.write(f"yizhan: there is no {what} {name!r}{meant}\n")
+    sys.exit(_NOT_UNDERSTOOD)
 
 
 def main() -> None:
     """Run a command; an error is one sentence on stderr and a non-zero status."""
     try:
-        app()
+        _run(sys.argv[1:])
     except YizhanError as error:
         prefix = "" if isinstance(error, ConfigurationError | CommandError) else "yizhan: "
         sys.stderr.write(f"{prefix}{error}\n")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
-import typer
-
-from gateway.cli.main import COMMANDS, without_completion
+from gateway.cli.main import COMMANDS, load
 
 _WIDTH = 96
 
@@ -28,14 +25,17 @@ Everything is one program, `yizhan`. This page is made from the code: `make docs
 
 An exit status is one of:
 
-- `0`: done.
-- `1`: it could not be done, or what was asked is not so (a receipt is not proved, a case of the
-  policy fails). One sentence says why.
-- `2`: the command line was not understood.
-- `70`: an error of the program itself; `YIZHAN_DEBUG=1` shows where.
-- `78`: the configuration or the state directory cannot be used. One sentence for each fault, with
-  file and key.
 """
+
+EXIT_STATUSES = {
+    0: "Done.",
+    1: "It could not be done, or what was asked is not so (a receipt is not proved, the doctor "
+    "finds something wrong). One sentence says why.",
+    2: "The command line was not understood.",
+    70: "An error of the program itself; `YIZHAN_DEBUG=1` shows where.",
+    78: "The configuration or the state directory cannot be used. One sentence for each fault, "
+    "with file and key.",
+}
 
 
 def render() -> str:
@@ -47,7 +47,8 @@ def render() -> str:
     )
     index = f"\n| command | what for |\n| --- | --- |\n{rows}"
     pages = (_page(path, command) for name, one in found for path, command in walk(name, one))
-    return _HEAD + index + "".join(pages)
+    statuses = "".join(f"- `{n}`: {meaning}\n" for n, meaning in EXIT_STATUSES.items())
+    return _HEAD + statuses + index + "".join(pages)
 
 
 def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
@@ -55,12 +56,6 @@ def walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, inner in getattr(command, "commands", {}).items():
         yield from walk(f"{path} {name}", inner)
-
-
-def load(name: str) -> Any:
-    """One of `COMMANDS`, imported."""
-    module: Any = import_module(f"gateway.cli.{name}")
-    return without_completion(typer.main.get_command(module.app))
 
 
 def _page(path: str, command: Any) -> str:

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from gateway import config as configuration
-from gateway import config_file
-from gateway.domain.clock import SystemClock
+from gateway.cli import screen
 from gateway.errors import CommandError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.config import Config
+    from gateway.domain.clock import SystemClock
     from gateway.store.database import Database
     from mailboxes.store import MailboxStore
 
@@ -48,7 +48,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a progr
 class Office:
     """An opened office."""
 
-    config: configuration.Config
+    config: Config
     path: Path
     database: Database
     clock: SystemClock
@@ -104,14 +104,17 @@ def opened(config: Path | None) -> Iterator[Office]:
     Raises ConfigurationError for the file, CommandError if this user may not run commands here or
     the office was not made yet, StoreUnusable for a foreign or newer store.
     """
+    from gateway import config_file
+
     path = config_file.find(config)
     actor = who()
     settings = config_file.load(path)
     become_owner(settings.state.directory)
+    from gateway.domain.clock import SystemClock
     from gateway.store import identity, migrate
     from gateway.store.database import Database
 
-    database = Database(settings.state.database_url, readers=1)
+    database = Database(settings.state.database_url, readers=1, shared=settings.shared)
     try:
         identity.verify(database, settings.state.directory)
         migrate.require_newest(database.engine)
@@ -174,14 +177,5 @@ def emit(data: object, as_json: bool, show: Callable[[], None]) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; colours and lines only on a terminal."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    grid = Table(title=title or None, title_justify="left", header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(escape(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160).print(grid)
+    """Print a table; colours only on a terminal."""
+    sys.stdout.write(screen.table(title, columns, rows))

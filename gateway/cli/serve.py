@@ -20,12 +20,12 @@ def serve(config: ConfigOption = None) -> None:
     from gateway.errors import CommandError, ConfigurationError, StoreUnusable
 
     path = config_file.find(config)
-    settings = config_file.load(path)
+    loaded = config_file.read(path)
     from gateway import daemon  # slow to import; a wrong file is told before
 
     try:
-        become_owner(settings.state.directory)
-        daemon.run(settings, path)
+        become_owner(loaded.config.state.directory)
+        daemon.run(loaded.config, path, loaded.hints)
     except (CommandError, ConfigurationError, StoreUnusable) as error:
         # Also no office there, or somebody else's: no restart helps.
         faults = "\n".join(config_file.with_file(path, error.public))

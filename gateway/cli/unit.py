@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.office import ConfigOption, JsonOption, Office, emit, opened, table
+from gateway.cli.readiness import readiness
 from gateway.directory.model import Level, UnitClass
 from gateway.domain.document import MessageClass
 
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from gateway.directory.model import Unit
     from gateway.directory.snapshot import Directory
 
-app = typer.Typer(help="Units: add, list, show, change, remove, merge.", no_args_is_help=True)
+app = typer.Typer(
+    help="Units: add, list, show, change, remove, merge, readiness.", no_args_is_help=True
+)
 desk = typer.Typer(help="Desks: mailboxes for a task, such as report@.", no_args_is_help=True)
 app.add_typer(desk, name="desk")
+app.command("readiness")(readiness)
 
 Code = Annotated[str, typer.Argument(metavar="CODE", help="The unit's code, such as water.")]
 NAME = typer.Option("--name", help="Its name in Chinese.")

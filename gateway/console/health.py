@@ -84,5 +84,5 @@ async def _ask(name: str, probe: Probe, grave: bool) -> Finding:
     except TimeoutError:
         return Finding(name, "does not answer")
     except Exception as error:  # noqa: BLE001  # the page must say that, not fail with it
-        _log.exception("probe-failed", probe=name, kind=type(error).__name__)
+        _log.exception("probe-failed", probe=name, cause=type(error).__name__)
         return Finding(name, "could not be checked, see the log")

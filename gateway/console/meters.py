@@ -34,9 +34,9 @@ class DoorMeter:
         outcome = "ok" if good else "failed"
         self._metrics.count("yizhan_logins_total", mechanism=mechanism, outcome=outcome)
 
-    def message(self, outcome: str, octets: int, seconds: float) -> None:
+    def message(self, outcome: str, size: int, seconds: float) -> None:
         """DATA has ended."""
         self._metrics.count("yizhan_submissions_total", outcome=outcome)
         if outcome == "accepted":
-            self._metrics.count("yizhan_submission_octets_total", octets)
-            self._metrics.observe("yizhan_acceptance_seconds", seconds)
+            self._metrics.count("yizhan_submission_bytes_total", size)
+            self._metrics.observe("yizhan_submission_duration_seconds", seconds)

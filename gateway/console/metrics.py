@@ -39,18 +39,21 @@ class Metric:
     kept_elsewhere: bool = False  # by a lower floor; without `watch` it is absent, not 0
 
 
-_TIMES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# 10 ms to 10 s in even steps, and what a slow line adds to a large message.
+_TIMES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 
 METRICS: tuple[Metric, ...] = (
     Metric("yizhan_submissions_total", _C,
            "Messages offered with DATA, by outcome: accepted, refused, deferred, abandoned.",
            ("outcome",)),
-    Metric("yizhan_submission_octets_total", _C, "Octets of accepted messages."),
-    Metric("yizhan_acceptance_seconds", _H,
+    Metric("yizhan_submission_bytes_total", _C, "Bytes of accepted messages."),
+    Metric("yizhan_submission_duration_seconds", _H,
            "From DATA to the reply, for accepted messages; the client's sending is in it.",
            (), _TIMES),
     Metric("yizhan_smtp_connections", _G, "Open connections of mail clients.", ("door",)),
+    Metric("yizhan_smtp_connections_limit", _G,
+           "Open connections that are allowed, all doors together.", kept_elsewhere=True),
     Metric("yizhan_smtp_sessions_total", _C, "Connections of mail clients since the start.",
            ("door",)),
     Metric("yizhan_smtp_turned_away_total", _C,
@@ -62,6 +65,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("yizhan_logins_locked", _G,
            "Pairs of account and address that are locked after wrong passwords.",
            kept_elsewhere=True),
+    Metric("yizhan_logins_waiting", _G,
+           "Passwords that are being hashed or wait for it.", kept_elsewhere=True),
     Metric("yizhan_outbox_waiting", _G,
            "Receipts, summaries and alerts that are due or were tried in vain.",
            kept_elsewhere=True),
@@ -80,13 +85,18 @@ METRICS: tuple[Metric, ...] = (
            kept_elsewhere=True),
     Metric("yizhan_database_failed", _G, "1 if the database takes no more writes.",
            kept_elsewhere=True),
-    Metric("yizhan_free_octets", _G, "Free octets on the disk of the state directory.",
+    Metric("yizhan_state_free_bytes", _G, "Free bytes on the disk of the state directory.",
            kept_elsewhere=True),
-    Metric("yizhan_backup_age_seconds", _G, "Age of the last backup; -1 if none was made.",
+    Metric("yizhan_state_size_bytes", _G, "Size of the disk of the state directory.",
            kept_elsewhere=True),
+    Metric("yizhan_certificate_not_after_timestamp_seconds", _G,
+           "When the doors' TLS certificate ends, Unix time.", kept_elsewhere=True),
+    Metric("yizhan_backup_last_success_timestamp_seconds", _G,
+           "When the last backup was made, Unix time; 0 if none was made.", kept_elsewhere=True),
     Metric("yizhan_children_replaced_total", _C,
            "Children that read files and died, or were killed because their time was over.",
            kept_elsewhere=True),
+    Metric("yizhan_workers_replaced_total", _C, "Worker processes that died.", kept_elsewhere=True),
     Metric("yizhan_healthy", _G, "1 if every part of the office is well, as the health page says."),
     Metric("yizhan_build_info", _G, "Always 1; the label has the version.", ("version",)),
 )  # fmt: skip

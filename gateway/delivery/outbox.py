@@ -29,33 +29,36 @@ from gateway.exchange.tables import outbox
 from gateway.store.database import Database
 from gateway.store.facts import is_held
 from gateway.store.fault import reach
+from mailboxes.prepared import Prepared
 
 log = structlog.stdlib.get_logger("yizhan.outbox")
 
 LEASE_SECONDS = 10  # another node's work is taken over after that; finished it is only once
 POLL_SECONDS = 1.0
-BATCH = 16
+BATCH = 32
 
 
-# Put together once: every document's receipt runs these.
 _IS_DUE = and_(outbox.c.due_at <= bindparam("now"), outbox.c.lease_until <= bindparam("now"))
-_ANY_DUE = select(outbox.c.id).where(_IS_DUE).limit(1)
-_DUE = (
+_ANY_DUE = Prepared(select(outbox.c.id).where(_IS_DUE).limit(1))
+_DUE = Prepared(
     select(outbox)
     .where(_IS_DUE)
     .order_by(outbox.c.due_at, outbox.c.id)
     .limit(BATCH)
     .with_for_update(skip_locked=True)
 )
-_LEASE = (
+_LEASE = Prepared(
     update(outbox)
     .where(outbox.c.id.in_(bindparam("some", expanding=True)))
-    .values(lease_until=bindparam("until"), lessee=bindparam("us"), attempts=outbox.c.attempts + 1)
+    .values(lease_until=bindparam("until"), lessee=bindparam("us"), attempts=outbox.c.attempts + 1),
+    some="some",
 )
-_REMOVE = delete(outbox).where(
-    outbox.c.id == bindparam("piece"),
-    outbox.c.lease_until == bindparam("until"),
-    outbox.c.lessee == bindparam("us"),
+_REMOVE = Prepared(
+    delete(outbox).where(
+        outbox.c.id == bindparam("piece"),
+        outbox.c.lease_until == bindparam("until"),
+        outbox.c.lessee == bindparam("us"),
+    )
 )
 
 
@@ -126,7 +129,7 @@ class OutboxWorker:
                 raise
             except Exception as error:  # noqa: BLE001  # the worker must outlive a bad moment
                 self._stalled = type(error).__name__
-                log.error("outbox stalled", error=str(error))
+                log.error("outbox-stalled", cause=str(error))
                 busy = False
             if busy:
                 continue
@@ -162,11 +165,11 @@ class OutboxWorker:
             if await self._database.read(lambda c: c.execute(find).first()):
                 await self._database.write(lambda c: c.execute(free).rowcount, "outbox-reclaim")
         except StoreError as error:
-            log.error("outbox not reclaimed, its leases run out by themselves", error=str(error))
+            log.error("outbox-not-reclaimed", cause=str(error))
 
     async def turn(self) -> bool:
         """Lease what is due and finish it; True if there was any progress."""
-        if not await self._database.read(self._has_due):
+        if not await self._database.glance(self._has_due):
             return False
         pieces = await self._database.write(self._lease, "outbox-lease")
         done = await asyncio.gather(*(self._finish(piece) for piece in pieces))
@@ -186,12 +189,12 @@ class OutboxWorker:
         except Exception as error:  # noqa: BLE001  # it stays in the outbox and is tried again
             wait = min(2.0 ** min(piece.attempts, 12), 3600)
             log.error(
-                "outbox piece failed",
+                "outbox-failed",
                 kind=piece.kind,
                 document=piece.document_id,
                 attempt=piece.attempts,
-                error=f"{type(error).__name__}: {error}",
-                again_in_seconds=wait,
+                cause=f"{type(error).__name__}: {error}",
+                seconds=wait,
             )
             text = f"{type(error).__name__}: {error}"[:500]
             await self._return(piece, wait, text, count=True)
@@ -201,17 +204,17 @@ class OutboxWorker:
     def _has_due(self, connection: Connection) -> bool:
         """Asked before leasing, so that an idle office writes nothing."""
         now = milliseconds(self._clock.now())
-        if connection.execute(_ANY_DUE, {"now": now}).first() is None:
+        if _ANY_DUE.first(connection, {"now": now}) is None:
             return False
         return not is_held(connection)  # restored: the operator looks first at what would go out
 
     def _lease(self, connection: Connection) -> list[Piece]:
         now = self._clock.now()
         until = milliseconds(now + timedelta(seconds=LEASE_SECONDS))
-        rows = connection.execute(_DUE, {"now": milliseconds(now)}).all()
+        rows = _DUE.all(connection, {"now": milliseconds(now)})
         if rows:
             some = [row.id for row in rows]
-            connection.execute(_LEASE, {"until": until, "us": self._us, "some": some})
+            _LEASE.run(connection, {"until": until, "us": self._us, "some": some})
         return [
             Piece(r.id, r.kind, r.document_id, r.payload, r.attempts + 1, until, self._us)
             for r in rows
@@ -242,7 +245,7 @@ class OutboxWorker:
 
 def _complete(connection: Connection, piece: Piece, finish: Finish | None) -> None:
     lease = {"piece": piece.id, "until": piece.lease_until, "us": piece.lessee}
-    removed = connection.execute(_REMOVE, lease).rowcount
+    removed = _REMOVE.run(connection, lease)
     if removed and finish is not None:
         finish(connection)
         reach("receipt-appended")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, select
 
 from gateway.delivery.letters import Bureau, language_of, unit_name
 from gateway.delivery.outbox import Finish, NotYet, Piece
+from gateway.delivery.together import Together
 from gateway.directory.model import Owner
 from gateway.directory.snapshot import Directory
 from gateway.domain.address import Address
@@ -29,12 +31,16 @@ from gateway.exchange import cabinet
 from gateway.exchange.documents import deliveries_of
 from gateway.exchange.tables import documents, envelope_recipients, refusals
 from mailboxes.content import Content
+from mailboxes.prepared import Prepared
 from mailboxes.store import MailboxStore
 
-_REFUSAL = select(refusals).where(refusals.c.id == bindparam("id"))
-_DOCUMENT = select(documents).where(documents.c.id == bindparam("id"))
-_ENVELOPE = select(envelope_recipients).where(
-    envelope_recipients.c.document_id == bindparam("document")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_REFUSAL = Prepared(select(refusals).where(refusals.c.id == bindparam("id")))
+_DOCUMENT = Prepared(select(documents).where(documents.c.id == bindparam("id")))
+_ENVELOPE = Prepared(
+    select(envelope_recipients).where(envelope_recipients.c.document_id == bindparam("document"))
 )
 
 
@@ -66,6 +72,7 @@ class Receipts:
 
     def __init__(self, bureau: Bureau) -> None:
         self._bureau = bureau
+        self._together = Together(self._make)
 
     async def handle(self, piece: Piece) -> Finish | None:
         """Render the receipt; the returned unit of work puts it into the sender's 回执.
@@ -73,23 +80,31 @@ class Receipts:
         None where nobody wants it (NOTIFY) or the sender's mailbox is gone. Raises NotYet while the
         records wait for the sealer.
         """
-        refused = bool(piece.payload.get("refusal"))
-        matter = await self._bureau.database.read(
-            lambda c: _gather(c, piece.document_id, piece.payload["records"], refused)
+        return await self._together.ask(piece)
+
+    async def _make(self, pieces: Sequence[Piece]) -> list[Finish | Exception | None]:
+        bureau = self._bureau
+        matters = await bureau.database.read(lambda c: _gather(c, pieces))
+        directory, now = await bureau.directory.current(), bureau.clock.now()
+        return await asyncio.to_thread(
+            lambda: [
+                _tried(self._finish_of, piece, matter, directory, now)
+                for piece, matter in zip(pieces, matters, strict=True)
+            ]
         )
+
+    def _finish_of(
+        self, piece: Piece, matter: _Matter | Exception, directory: Directory, now: datetime
+    ) -> Finish | None:
+        if isinstance(matter, Exception):
+            raise matter
         if len(matter.proofs) < len(matter.records):
             raise NotYet
         records = _wanted(matter.records, matter.recipients)
-        if not records:
-            return None
-        directory = await self._bureau.directory.current()
         owner = directory.owner_of(Address.parse(matter.row.mail_from))
-        if owner is None:
+        if not records or owner is None:
             return None
-        now = self._bureau.clock.now()
-        content = await asyncio.to_thread(
-            self._render, piece.document_id, matter, records, directory, owner, now
-        )
+        content = self._render(piece.document_id, matter, records, directory, owner, now)
         negative = any(record.event.negative for record in records)
         return partial(
             _put, mailboxes=self._bureau.mailboxes, owner=owner, content=content,
@@ -154,21 +169,42 @@ class Receipts:
             return file.read()
 
 
-def _gather(
-    connection: Connection, document_id: str, record_ids: list[str], refused: bool
+def _gather(connection: Connection, pieces: Sequence[Piece]) -> list[_Matter | Exception]:
+    """What the receipts are about. The log is asked once: their proofs share most of their path."""
+    checkpoint, keys = newest(connection), certificates(connection)
+    found = [_tried(_matter, connection, piece, checkpoint, keys) for piece in pieces]
+    wanted = [r.id for one in found if isinstance(one, _Matter) for r in one.records]
+    proofs = {p.record_id: p for p in inclusion_proofs(connection, wanted, checkpoint)}
+    for one in found:
+        if isinstance(one, _Matter):
+            one.proofs.extend(proofs[r.id] for r in one.records if r.id in proofs)
+    return found
+
+
+def _matter(
+    connection: Connection, piece: Piece, checkpoint: Checkpoint | None, keys: list[KeyCertificate]
 ) -> _Matter:
-    row = connection.execute(_REFUSAL if refused else _DOCUMENT, {"id": document_id}).one()
-    records = records_named(connection, record_ids)
-    checkpoint = newest(connection)
+    document_id, refused = piece.document_id, bool(piece.payload.get("refusal"))
+    row = (_REFUSAL if refused else _DOCUMENT).first(connection, {"id": document_id})
+    if row is None:
+        raise LookupError(f"{document_id} is not there any more")
     return _Matter(
         row=row,
         refused=refused,
-        records=records,
-        proofs=inclusion_proofs(connection, [record.id for record in records], checkpoint),
+        records=records_named(connection, piece.payload["records"]),
+        proofs=[],
         checkpoint=checkpoint,
-        keys=certificates(connection),
+        keys=keys,
         recipients=_of_refusal(row) if refused else _of_document(connection, document_id),
     )
+
+
+def _tried(work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | Exception:
+    """What comes of it, or the error: one bad piece must not hold up those beside it."""
+    try:
+        return work(*given, **named)
+    except Exception as error:  # noqa: BLE001  # raised again for the piece that it belongs to
+        return error
 
 
 def _of_refusal(row: Row[Any]) -> list[_Recipient]:
@@ -181,7 +217,7 @@ def _of_refusal(row: Row[Any]) -> list[_Recipient]:
 def _of_document(connection: Connection, document_id: str) -> list[_Recipient]:
     envelope = {
         row.address: _Recipient(row.address, None, _words(row.notify), row.orcpt)
-        for row in connection.execute(_ENVELOPE, {"document": document_id})
+        for row in _ENVELOPE.all(connection, {"document": document_id})
     }
     found = dict(envelope)
     for row in deliveries_of(connection, document_id):

@@ -59,7 +59,7 @@ class Sealer:
                 raise
             except Exception as error:  # noqa: BLE001  # the sealer must outlive a bad moment
                 self._stalled = type(error).__name__
-                log.error("sealer stalled", error=str(error))
+                log.error("sealer-stalled", cause=str(error))
             try:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._awake.wait()

@@ -92,7 +92,7 @@ class Sweeper:
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001  # tried again in an hour
-                log.error("sweeping failed", error=str(error))
+                log.error("sweep-failed", cause=str(error))
             await self._clock.sleep(EVERY_SECONDS)
 
     async def _sweep_contents(self) -> int:
@@ -116,7 +116,7 @@ class Sweeper:
         self._first = False
         if self.unclaimed > self._told:
             log.warning(
-                "blobs that belong to no document are kept", count=self.unclaimed,
+                "blobs-unclaimed", count=self.unclaimed,
                 first=min(self._unclaimed), last=max(self._unclaimed),
             )  # fmt: skip
         self._told = self.unclaimed

@@ -37,7 +37,7 @@ def make(
     now: datetime,
     say: Callable[[str], None],
     *,
-    ports: tuple[int, int, int] = (2587, 2465, 2580),
+    ports: tuple[int, int, int, int] = (2587, 2465, 2580, 2443),
 ) -> Path:
     """Make the demo office in that folder; returns its configuration file.
 
@@ -52,6 +52,8 @@ def make(
         submission_port=ports[0],
         submissions_port=ports[1],
         console_port=ports[2],
+        portal_port=ports[3],
+        portal_url=f"https://localhost:{ports[3]}/",  # no DNS knows the demo's names
         notifier="spool",
         spool=folder / "sms",
         security_officer=SECURITY_OFFICER,

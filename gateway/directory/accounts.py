@@ -24,7 +24,15 @@ Units = Mapping[str, Collection[Role]]
 Certificates = Iterable[str | bytes]
 """Client certificates: a whole one (DER), or the SHA-256 fingerprint of one."""
 
-_OWN_TABLES = frozenset({"account_units", "account_networks", "account_certificates"})
+_OWN_TABLES = frozenset(
+    {
+        "account_units",
+        "account_networks",
+        "account_certificates",
+        "account_logins",
+        "first_passwords",
+    }
+)
 
 
 class AccountChanges(TypedDict, total=False):
@@ -56,13 +64,14 @@ def add_account(
     receipt_style: str = "",
     networks: Iterable[str] = (),
     certificates: Certificates = (),
+    first_password: bool = False,
 ) -> int:
     """Add an account. Gives its id.
 
     `address` empty: the login for a person, the main unit's address for a shared login or a
     machine. A login may bear the name of a unit or desk only if it has that unit's or desk's
-    address. `password_hash` empty: no password, only a client certificate opens. Raises
-    CommandError.
+    address. `password_hash` empty: no password, only a client certificate opens. `first_password`:
+    its owner must change it at the portal; never asked of a machine. Raises CommandError.
     """
     begin(conn)
     validity.login(login)
@@ -90,6 +99,7 @@ def add_account(
     _write_units(conn, made, units)
     _write_networks(conn, made, networks)
     _write_certificates(conn, made, certificates)
+    _write_first(conn, made, first_password and bool(password_hash), kind, now)
     after = account_facts(conn, login)
     record(conn, "add", "account", login, before=None, after=after, actor=actor, now=now)
     return int(made)
@@ -133,14 +143,28 @@ def change_account(
 
 
 def set_password(
-    conn: Connection, login: str, password_hash: str, *, actor: str, now: datetime
+    conn: Connection,
+    login: str,
+    password_hash: str,
+    *,
+    actor: str,
+    now: datetime,
+    first: bool = False,
+    instead_of: str = "",
 ) -> None:
-    """Set a new password (its hash, see `passwords`); the log says that, never the hash."""
+    """Set a new password (its hash, see `passwords`); the log says that, never the hash.
+
+    `first`: its owner must change it at the portal. `instead_of` is the hash that its owner has
+    just proved to know. Raises CommandError, also if that is no longer the one in force.
+    """
     begin(conn)
     account_id = find_account(conn, login)
-    conn.execute(
-        update(t.accounts).where(t.accounts.c.id == account_id).values(password_hash=password_hash)
-    )
+    this = t.accounts.c.id == account_id
+    row = conn.execute(select(t.accounts.c.password_hash, t.accounts.c.kind).where(this)).one()
+    if instead_of and row.password_hash != instead_of:
+        raise CommandError("the password was changed meanwhile; log in again")
+    conn.execute(update(t.accounts).where(this).values(password_hash=password_hash))
+    _write_first(conn, account_id, first, AccountKind(row.kind), now)
     record(conn, "password", "account", login, before={}, after={}, actor=actor, now=now)
 
 
@@ -168,7 +192,7 @@ def remove_account(conn: Connection, login: str, *, actor: str, now: datetime) -
         )
     before, were = account_facts(conn, login), _operators(conn)
     conn.execute(delete(t.account_units).where(t.account_units.c.account_id == account_id))
-    for table in (t.account_networks, t.account_certificates):
+    for table in (t.account_networks, t.account_certificates, t.account_logins, t.first_passwords):
         conn.execute(delete(table).where(table.c.account_id == account_id))
     conn.execute(delete(t.accounts).where(t.accounts.c.id == account_id))
     _check_operators(conn, login, were)
@@ -214,6 +238,15 @@ def account_facts(conn: Connection, login: str) -> dict[str, object]:
         for fingerprint, der in conn.execute(certificates.order_by(held.fingerprint))
     ]
     return facts
+
+
+def _write_first(
+    conn: Connection, account_id: int, first: bool, kind: AccountKind, now: datetime
+) -> None:
+    table = t.first_passwords
+    conn.execute(delete(table).where(table.c.account_id == account_id))
+    if first and kind is not AccountKind.MACHINE:  # a machine opens no web page
+        conn.execute(insert(table).values(account_id=account_id, since=milliseconds(now)))
 
 
 def _check_address(conn: Connection, login: str, address: str, codes: Iterable[str]) -> None:

@@ -28,6 +28,7 @@ from gateway.directory.model import (
 from gateway.domain.address import Address
 from gateway.domain.clock import moment
 from gateway.domain.document import MessageClass
+from mailboxes.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,12 @@ class Contents:
     certificates: Mapping[str, bytes] = field(default_factory=dict)  # fingerprint -> DER
 
 
-_VERSION = select(t.directory_version.c.version)
+_VERSION = Prepared(select(t.directory_version.c.version))
 
 
 def version(conn: Connection) -> int:
     """The directory's version; 0 while nothing was ever put into it."""
-    found = conn.execute(_VERSION).scalar()
+    found: int | None = _VERSION.scalar(conn)
     return 0 if found is None else found
 
 
@@ -122,6 +123,7 @@ def _accounts(conn: Connection, domain: str) -> tuple[Account, ...]:
     ):
         networks[row.account_id].append(row.network)
     certificates: dict[int, set[str]] = defaultdict(set)
+    first = {row.account_id: moment(row.since) for row in conn.execute(select(t.first_passwords))}
     held = t.account_certificates
     for row in conn.execute(select(held.c.account_id, held.c.fingerprint)):
         certificates[row.account_id].add(row.fingerprint)
@@ -139,6 +141,7 @@ def _accounts(conn: Connection, domain: str) -> tuple[Account, ...]:
             networks=tuple(ipaddress.ip_network(text) for text in networks[row.id]),
             certificates=frozenset(certificates[row.id]),
             password_hash=row.password_hash,
+            first_password_at=first.get(row.id),
         )
         for row in conn.execute(select(t.accounts).order_by(t.accounts.c.id))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,6 +34,7 @@ class _Act:
 
     actor: str
     now: datetime
+    first: frozenset[str]
 
 
 def logins(conn: Connection) -> set[str]:
@@ -66,15 +67,23 @@ def new_passwords(rows: Sequence[Row], existing: set[str]) -> dict[str, NewPassw
 
 
 def take(
-    conn: Connection, rows: Sequence[Row], hashes: Mapping[str, str], *, actor: str, now: datetime
+    conn: Connection,
+    rows: Sequence[Row],
+    hashes: Mapping[str, str],
+    *,
+    actor: str,
+    now: datetime,
+    first: Collection[str] = (),
 ) -> dict[Kind, int]:
     """Add or change what each row says; gives how many rows of each kind there were.
+
+    `first` are the logins whose owners must change the password at the portal.
 
     Units come first, whatever their place in the file, then groups, desks, accounts and duty.
     Raises CommandError with a line for each row that cannot be taken; the caller's transaction
     must then be rolled back, so that nothing is half done.
     """
-    act = _Act(actor, now)
+    act = _Act(actor, now, frozenset(first))
     faults: list[tuple[int, str]] = []
     kinds: dict[Kind, list[Row]] = {kind: [] for kind in Kind}
     seen: dict[tuple[str, ...], int] = {}
@@ -242,7 +251,14 @@ def _take_account(conn: Connection, row: Row, hashes: Mapping[str, str], act: _A
             given["active"] = row.flag("active")
         change_account(conn, login, actor=act.actor, now=act.now, **given)
         if login in hashes:
-            set_password(conn, login, hashes[login], actor=act.actor, now=act.now)
+            set_password(
+                conn,
+                login,
+                hashes[login],
+                first=login in act.first,
+                actor=act.actor,
+                now=act.now,
+            )
         return
     add_account(
         conn,
@@ -256,6 +272,7 @@ def _take_account(conn: Connection, row: Row, hashes: Mapping[str, str], act: _A
         networks=given.get("networks", ()),
         certificates=given.get("certificates", ()),
         password_hash=hashes.get(login, ""),
+        first_password=login in act.first,
         actor=act.actor,
         now=act.now,
     )

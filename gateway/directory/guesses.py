@@ -46,6 +46,7 @@ class Guesses:
         self._memory = timedelta(seconds=settings.lock_seconds)
         self._pairs: Bounded[tuple[str, str], _Wrong] = Bounded()
         self._names: Bounded[str, _Wrong] = Bounded()
+        self._places: Bounded[str, datetime] = Bounded()
 
     def locked_for(self, name: str, at: str, now: datetime, pardon: datetime | None) -> float:
         """Seconds for which the pair is still locked, 0 if it is not.
@@ -60,6 +61,7 @@ class Guesses:
     def wrong(self, name: str, at: str, now: datetime, pardon: datetime | None) -> float:
         """Note a wrong password; gives the seconds to wait before the answer."""
         settings = self._settings
+        self._places.put(at, now)
         count = self._count(self._pairs.get((name, at)), now, pardon)
         locked = now + self._memory if count >= settings.lock_after else None
         self._pairs.put((name, at), _Wrong(count, now, locked))
@@ -67,6 +69,11 @@ class Guesses:
         self._names.put(name, _Wrong(count, now))
         doublings = min(count - 1, 30)
         return float(min(settings.delay_seconds * 2**doublings, settings.delay_limit_seconds))
+
+    def is_suspect(self, at: str, now: datetime) -> bool:
+        """Whether any wrong password came from there lately; right ones do not make up for it."""
+        last = self._places.get(at)
+        return last is not None and now - last < self._memory
 
     def right(self, name: str, at: str) -> None:
         """The pair has shown the right password. The account's delay stays: it is for others."""

@@ -23,9 +23,12 @@ class LiveDirectory:
 
         Raises StoreUnavailable if the database cannot be read: nobody is let in on old rights.
         """
-        found = await self._reading.get()
-        self._last = found
-        return found
+        last = self._last
+        near = self._database.near  # then asking costs no thread
+        if last is not None and near and await self._database.glance(version) == last.version:
+            return last
+        self._last = await self._reading.get()
+        return self._last
 
     def now(self) -> Directory:
         """The last snapshot, without asking; read from the database the first time."""

@@ -21,7 +21,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -30,6 +30,7 @@ from gateway.directory.guesses import Bounded, Guesses, place
 from gateway.directory.live import LiveDirectory
 from gateway.directory.model import Account
 from gateway.directory.passwords import hash_password, verify
+from gateway.directory.presence import SUBMISSION, Presence
 from gateway.domain.clock import Clock
 from gateway.errors import Reply, YizhanError
 
@@ -52,12 +53,39 @@ _NAME_LIMIT = 64
 _PASSWORD_LIMIT = 1024  # letters; nobody types more, and hashing must not be fed
 
 
-class LoginFailed(YizhanError):
-    """The login is not good; `reply` tells the client, and no more than it may know."""
+def first_password(url: str) -> Reply:
+    """What a mail program is told that sends with a first password; `url` is the portal's."""
+    return Reply(
+        550,
+        "5.7.1",
+        f"Your first password must be changed before you can send: open {url} in a web browser",
+        f"初始密码须先修改才能发送：请用浏览器打开 {url} 修改密码",
+    )
 
-    def __init__(self, reply: Reply, *, cause: str) -> None:
+
+def unready(account: Account, settings: Submission, url: str, now: datetime) -> Reply | None:
+    """Why an account that came by its password may not send yet; None: it may.
+
+    `url` is the portal's; where there is none nobody is asked to change anything.
+    """
+    since = account.first_password_at
+    if since is None or not url or now < since + timedelta(days=settings.first_password_days):
+        return None
+    return first_password(url)
+
+
+class LoginFailed(YizhanError):
+    """The login is not good; `reply` tells the client, and no more than it may know.
+
+    `account` is the login, if there is such an account: what else was given as a login may be a
+    password in the wrong field, and is kept nowhere.
+    """
+
+    def __init__(self, reply: Reply, *, cause: str, account: str = "") -> None:
+        """`cause` is one word for the log."""
         super().__init__(reply.text, cause=cause)
         self.reply = reply
+        self.account = account
 
 
 @dataclass(slots=True)
@@ -73,14 +101,25 @@ class Authenticator:
     """
 
     def __init__(
-        self, live: LiveDirectory, settings: Submission, clock: Clock, pool: Executor
+        self,
+        live: LiveDirectory,
+        settings: Submission,
+        clock: Clock,
+        pool: Executor,
+        *,
+        portal_url: str = "",
     ) -> None:
+        """`portal_url` is where first passwords are changed; empty: nobody is asked to."""
+        self.presence = Presence(clock)
+        self._settings = settings
+        self._portal_url = portal_url
         self._live = live
         self._clock = clock
         self._pool = pool  # two threads: hashing must leave room for the mail
         self._guesses = Guesses(settings)
         self._good: Bounded[bytes, datetime] = Bounded()
         self._turns: dict[str, _Turn] = {}
+        self._suspects = asyncio.Lock()
         self._key = secrets.token_bytes(32)
         self._nobody = hash_password(secrets.token_hex())  # hashed against for unknown logins
         self.counts: Counter[str] = Counter()
@@ -90,7 +129,14 @@ class Authenticator:
         """Pairs of account and address that are locked now."""
         return self._guesses.locked(self._clock.now())
 
-    async def check_password(self, login: str, password: str, client_ip: str) -> Account:
+    @property
+    def waiting(self) -> int:
+        """Passwords that are being hashed, or wait for their turn."""
+        return sum(turn.users for turn in self._turns.values())
+
+    async def check_password(
+        self, login: str, password: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account, if login and password are good and the address is allowed.
 
         Raises LoginFailed, after the growing delay if the password was wrong, and StoreUnavailable
@@ -103,7 +149,7 @@ class Authenticator:
         name = account.login if account else login.strip().casefold()[:_NAME_LIMIT]
         pardon = directory.unlocked_at(account.id) if account else None
         at = place(client_ip)
-        self._check_lock(name, at, pardon)
+        self._check_lock(account, name, at, pardon)
         proof = self._proof(account, password)
         if account is not None and self._is_remembered(proof):
             self.counts["remembered"] += 1
@@ -111,7 +157,7 @@ class Authenticator:
             account = await self._check_hash(account, password, name, at, pardon)
             self._good.put(proof, self._clock.now() + _REMEMBERED)
         self._guesses.right(name, at)
-        return self._admit(account, client_ip)
+        return self._admit(account, client_ip, door)
 
     async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
         """The account that lists this client certificate (SHA-256, hexadecimal).
@@ -122,8 +168,12 @@ class Authenticator:
         account = (await self._live.current()).account_by_certificate(fingerprint)
         if account is None or not account.active:
             self.counts["unknown"] += 1
-            raise LoginFailed(STRANGER, cause=f"certificate {fingerprint} from {client_ip}")
-        return self._admit(account, client_ip)
+            raise LoginFailed(STRANGER, cause="unknown-certificate")
+        return self._admit(account, client_ip, SUBMISSION)
+
+    def unready(self, account: Account) -> Reply | None:
+        """Why an account that came by its password may not send yet; None: it may."""
+        return unready(account, self._settings, self._portal_url, self._clock.now())
 
     def unlock(self, login: str) -> None:
         """Forget the wrong passwords for that login, from wherever, in this process."""
@@ -134,9 +184,10 @@ class Authenticator:
     ) -> Account:
         """The account again. Raises LoginFailed unless the password agrees with its hash."""
         # One hash at a time for each place: a flood from one place keeps one thread busy, and what
-        # waited while its pair got locked is not hashed any more.
-        async with self._turn(at):
-            self._check_lock(name, at, pardon)
+        # waited while its pair got locked is not hashed any more. And one at a time for all places
+        # that guess, so that however many there are one thread is left to the others.
+        async with self._turn(at), self._lane(at):
+            self._check_lock(account, name, at, pardon)
             try:
                 good = await self._agrees(account, password)
             except asyncio.CancelledError:
@@ -147,8 +198,15 @@ class Authenticator:
         if account is None or not good:
             self.counts["wrong" if account else "unknown"] += 1
             await self._clock.sleep(delay)
-            raise LoginFailed(WRONG, cause=f"{name!r} from {at}")
+            if account is None:
+                raise LoginFailed(WRONG, cause="unknown-login")
+            raise LoginFailed(WRONG, cause="wrong-password", account=account.login)
         return account
+
+    def _lane(self, at: str) -> AbstractAsyncContextManager[object]:
+        """Where the place waits, asked when it is its turn."""
+        suspect = self._guesses.is_suspect(at, self._clock.now())
+        return self._suspects if suspect else nullcontext()
 
     async def _agrees(self, account: Account | None, password: str) -> bool:
         known = account is not None and len(password) <= _PASSWORD_LIMIT
@@ -159,18 +217,22 @@ class Authenticator:
         )
         return good and known
 
-    def _check_lock(self, name: str, at: str, pardon: datetime | None) -> None:
+    def _check_lock(
+        self, account: Account | None, name: str, at: str, pardon: datetime | None
+    ) -> None:
         seconds = self._guesses.locked_for(name, at, self._clock.now(), pardon)
         if not seconds:
             return
         self.counts["locked"] += 1
-        raise LoginFailed(_locked(max(1, round(seconds / 60))), cause=f"{name!r} from {at}")
+        reply = _locked(max(1, round(seconds / 60)))
+        raise LoginFailed(reply, cause="locked", account=account.login if account else "")
 
-    def _admit(self, account: Account, client_ip: str) -> Account:
+    def _admit(self, account: Account, client_ip: str, door: str) -> Account:
         if not _allowed(account, client_ip):
             self.counts["elsewhere"] += 1
-            raise LoginFailed(ELSEWHERE, cause=f"{account.login!r} from {client_ip}")
+            raise LoginFailed(ELSEWHERE, cause="elsewhere", account=account.login)
         self.counts["ok"] += 1
+        self.presence.note(account.id, door, client_ip)
         return account
 
     def _proof(self, account: Account | None, password: str) -> bytes:

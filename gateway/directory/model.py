@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
@@ -127,6 +128,7 @@ class Account:
     networks: tuple[IPv4Network | IPv6Network, ...] = ()  # empty: any
     certificates: frozenset[str] = frozenset()  # SHA-256 fingerprints, lower-case hex
     password_hash: str = field(default="", repr=False)  # argon2id, PHC string
+    first_password_at: datetime | None = None  # set by another; None: its owner has chosen it
 
     def roles_in(self, unit_id: int) -> frozenset[Role]:
         """The roles in that unit; empty if none."""

@@ -14,8 +14,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from gateway.errors import CommandError
 
-_SHORTEST = 8
-_LONGEST = 128
+SHORTEST = 8
+LONGEST = 128
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 
 # No letters that look alike on paper or sound alike over the telephone.
@@ -37,10 +37,10 @@ def verify(password_hash: str, password: str) -> bool:
 
 def check_password_form(password: str) -> None:
     """Raise CommandError if the password is too short, too long, or cannot be typed."""
-    if len(password) < _SHORTEST:
-        raise CommandError(f"the password is too short: use at least {_SHORTEST} characters")
-    if len(password) > _LONGEST or not password.isprintable():
-        raise CommandError(f"the password needs at most {_LONGEST} characters, all of them visible")
+    if len(password) < SHORTEST:
+        raise CommandError(f"the password is too short: use at least {SHORTEST} characters")
+    if len(password) > LONGEST or not password.isprintable():
+        raise CommandError(f"the password needs at most {LONGEST} characters, all of them visible")
 
 
 def new_password() -> str:

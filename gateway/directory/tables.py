@@ -91,6 +91,24 @@ accounts = Table(
     sqlite_autoincrement=True,
 )
 
+# A row for each account whose password was set by another; a change by its owner takes it away.
+first_passwords = Table(
+    "first_passwords",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+)
+
+# Not in `accounts`: who logs in changes nothing of the directory, and raises no version.
+account_logins = Table(
+    "account_logins",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("door", String(16), primary_key=True),  # submission, portal
+    Column("at", BigInteger, nullable=False),  # the last one, written once an hour at most
+    Column("client", String(64), nullable=False),  # IP address
+)
+
 account_units = Table(
     "account_units",
     metadata,

@@ -156,7 +156,7 @@ def references(conn: Connection, kind: str, key: int, *, own: frozenset[str]) ->
         for column in inspector.get_columns(table):
             if column["name"] == kind or column["name"].endswith(f"_{kind}"):
                 query = text(
-                    f"SELECT 1 FROM {quote(table)} WHERE {quote(column['name'])} = :key"  # noqa: S608
+                    f"SELECT 1 FROM {quote(table)} WHERE {quote(column['name'])} = :key"  # noqa: S608  # quoted names
                 )
                 if conn.execute(query, {"key": key}).first():
                     found.append(table)

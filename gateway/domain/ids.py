@@ -7,6 +7,7 @@ the time back. Lower case, no `i l o u`, so a clerk can read one out over the te
 from __future__ import annotations
 
 import re
+from base64 import b32encode
 from datetime import datetime
 from typing import NewType
 
@@ -17,6 +18,7 @@ EvidenceId = NewType("EvidenceId", str)
 ReminderId = NewType("ReminderId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode("ascii"))
 _ID = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
@@ -27,7 +29,8 @@ def new_id(milliseconds: int, randomness: bytes) -> str:
     high = int.from_bytes(randomness[:2], "big") & 0x0FFF
     low = int.from_bytes(randomness[2:], "big") & ((1 << 62) - 1)
     value = milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    # A base32 by the library's C code, of 130 bits: two empty ones stand in front, six behind.
+    return b32encode((value << 6).to_bytes(17, "big"))[:26].translate(_CROCKFORD).decode("ascii")
 
 
 def is_id(text: str) -> bool:

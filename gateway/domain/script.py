@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import unicodedata
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 
 # Characters that show nothing: they hide a word from a comparison but not from a reader.
 INVISIBLE = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
@@ -19,8 +20,12 @@ INVISIBLE += "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069\ufe0e\ufe0f
 
 @cache
 def _to_simplified() -> dict[int, str]:
-    # Read here because zhconv's own loader leaves its file open, which is a warning.
-    table: dict[str, str] = json.loads((files("zhconv") / "zhcdict.json").read_bytes())["zh2Hans"]
+    # Read here because zhconv's own loader leaves its file open, which is a warning, and to import
+    # it takes half a second for a package of setuptools that it does not need.
+    found = find_spec("zhconv")
+    assert found is not None and found.origin is not None  # noqa: S101  # a dependency
+    file = Path(found.origin).with_name("zhcdict.json")
+    table: dict[str, str] = json.loads(file.read_bytes())["zh2Hans"]
     return {ord(old): new for old, new in table.items() if len(old) == 1 == len(new)}
 
 

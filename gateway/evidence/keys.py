@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -31,7 +32,9 @@ from gateway.domain.clock import milliseconds, moment, rfc3339
 from gateway.errors import ConfigurationError
 from gateway.evidence.record import canonical
 from gateway.evidence.tables import evidence_keys
-from gateway.seals.signer import Signer
+
+if TYPE_CHECKING:
+    from gateway.seals.signer import Signer  # who only reads evidence need not load gpg's library
 
 FILE_NAME = "evidence-key.pem"
 KEY_STATEMENT_PURPOSE = "yizhan-evidence-key"

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime, formataddr
 
+from gateway.domain.words import encoded_words
 from gateway.seals.pgpmime import sign_mime
 from gateway.seals.signer import Signer
 
+_LINE = 76
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,900}>")
 Fields = Sequence[tuple[str, str]]
 
@@ -38,7 +39,9 @@ class Envelope:
 
 def one_line(text: str) -> str:
     """The text on one line without control characters, for a subject or a table."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())
 
 
 def field(name: str, value: str) -> bytes:
@@ -52,9 +55,24 @@ def field(name: str, value: str) -> bytes:
     plain = value.isascii() and not (name == "Subject" and "=?" in value)
     if plain and len(name) + 2 + len(value) <= 76:
         return f"{name}: {value}\r\n".encode("ascii")
-    charset = "us-ascii" if plain else "utf-8"
-    header = Header(value, charset, maxlinelen=76, header_name=name)
-    return f"{name}: {header.encode(linesep=chr(13) + chr(10))}\r\n".encode("ascii")
+    if plain:
+        return _folded(f"{name}: {value}").encode("ascii") + b"\r\n"
+    return f"{name}: {encoded_words(value, before=len(name) + 2)}\r\n".encode("ascii")
+
+
+def _folded(line: str) -> str:
+    """The field in lines of at most 76 letters, where blanks allow that (RFC 5322, 2.2.3)."""
+    lines: list[str] = []
+    while len(line) > _LINE:
+        # The name stays with the first word of its value.
+        cut = line.rfind(" ", line.find(" ") + 2 if not lines else 1, _LINE + 1)
+        if cut < 0:
+            cut = line.find(" ", _LINE)
+        if cut < 0:
+            break
+        lines.append(line[:cut])
+        line = line[cut:]
+    return "\r\n".join((*lines, line))
 
 
 def structured(name: str, value: str, *parameters: tuple[str, str]) -> bytes:
@@ -161,4 +179,4 @@ def _from(envelope: Envelope) -> str:
     name = one_line(envelope.from_name)
     if name.isascii():
         return formataddr((name, envelope.from_address))
-    return f"{Header(name, 'utf-8', maxlinelen=900).encode()} <{envelope.from_address}>"
+    return f"{encoded_words(name, line=900)} <{envelope.from_address}>"

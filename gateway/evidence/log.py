@@ -20,33 +20,44 @@ from gateway.evidence.checkpoint import Checkpoint, sign_checkpoint
 from gateway.evidence.keys import EvidenceKey
 from gateway.evidence.tables import checkpoints, evidence_records, log_entries, log_nodes
 from gateway.store.postgres import take_turn
+from mailboxes.prepared import Prepared
 
 _CHUNK = 500  # parameters in one IN list: SQLite and PostgreSQL both take it
 
-# Put together once: every document's receipt runs most of these.
-_UNSEALED = (
+_UNSEALED = Prepared(
     select(evidence_records.c.id, evidence_records.c.octets)
     .join(log_entries, log_entries.c.record_id == evidence_records.c.id)
     .where(log_entries.c.number.is_(None))
     .order_by(evidence_records.c.at, evidence_records.c.document_id, evidence_records.c.sequence)
     .limit(bindparam("limit"))
 )
-_NUMBER = (
+_NUMBER = Prepared(
     update(log_entries)
     .where(log_entries.c.record_id == bindparam("record"))
     .values(number=bindparam("given"))
 )
-_INSERT_NODES = insert(log_nodes)
-_NEWEST = select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1)
-_WAITING = select(func.count()).select_from(log_entries).where(log_entries.c.number.is_(None))
-_NUMBERS = select(log_entries.c.record_id, log_entries.c.number).where(
-    log_entries.c.record_id.in_(bindparam("records", expanding=True)),
-    log_entries.c.number < bindparam("size"),
+_INSERT_NODES = Prepared(insert(log_nodes))
+_NEWEST = Prepared(select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1))
+_WAITING = Prepared(
+    select(func.count().label("waiting"))
+    .select_from(log_entries)
+    .where(log_entries.c.number.is_(None))
 )
-_HASHES = select(log_nodes.c.index, log_nodes.c.hash).where(
-    log_nodes.c.level == bindparam("level"),
-    log_nodes.c.index.in_(bindparam("positions", expanding=True)),
+_NUMBERS = Prepared(
+    select(log_entries.c.record_id, log_entries.c.number).where(
+        log_entries.c.record_id.in_(bindparam("records", expanding=True)),
+        log_entries.c.number < bindparam("size"),
+    ),
+    some="records",
 )
+_HASHES = Prepared(
+    select(log_nodes.c.index, log_nodes.c.hash).where(
+        log_nodes.c.level == bindparam("level"),
+        log_nodes.c.index.in_(bindparam("positions", expanding=True)),
+    ),
+    some="positions",
+)
+_INSERT_CHECKPOINT = Prepared(insert(checkpoints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class Log:
         None if no record waits. Call again while `waiting` says that there are more.
         """
         take_turn(connection, "seal the log")
-        rows = connection.execute(_UNSEALED, {"limit": limit}).all()
+        rows = _UNSEALED.all(connection, {"limit": limit})
         if not rows:
             return None
         last = newest(connection)
@@ -82,36 +93,37 @@ class Log:
         known = _nodes(connection, tree.edge(size))
         made = tree.extend(size, known, (tree.leaf_hash(row.octets) for row in rows))
         known.update(made)
-        connection.execute(
-            _NUMBER,
+        _NUMBER.run_each(
+            connection,
             [{"record": row.id, "given": number} for number, row in enumerate(rows, start=size)],
         )
-        connection.execute(
-            _INSERT_NODES,
+        _INSERT_NODES.run_each(
+            connection,
             [{"level": node[0], "index": node[1], "hash": value} for node, value in made],
         )
         size += len(rows)
         checkpoint = sign_checkpoint(self._key, self._office, size, tree.root(size, known), now)
-        connection.execute(
-            insert(checkpoints).values(
-                size=checkpoint.size,
-                root=checkpoint.root,
-                note=checkpoint.note,
-                at=milliseconds(now),
-            )
+        _INSERT_CHECKPOINT.run(
+            connection,
+            {
+                "size": checkpoint.size,
+                "root": checkpoint.root,
+                "note": checkpoint.note,
+                "at": milliseconds(now),
+            },
         )
         return checkpoint
 
 
 def newest(connection: Connection) -> Checkpoint | None:
     """The last checkpoint; None before the first."""
-    row = connection.execute(_NEWEST).first()
+    row = _NEWEST.first(connection)
     return None if row is None else Checkpoint(row.size, row.root, row.note, moment(row.at))
 
 
 def waiting(connection: Connection) -> int:
     """How many records no checkpoint covers yet."""
-    return connection.execute(_WAITING).scalar_one()
+    return int(_WAITING.scalar(connection))
 
 
 def inclusion_proof(connection: Connection, record_id: str) -> Proof | None:
@@ -133,7 +145,7 @@ def inclusion_proofs(
     numbers: dict[str, int] = {}
     for start in range(0, len(record_ids), _CHUNK):
         some = {"records": record_ids[start : start + _CHUNK], "size": last.size}
-        rows = connection.execute(_NUMBERS, some)
+        rows = _NUMBERS.all(connection, some)
         numbers.update((row.record_id, row.number) for row in rows)
     ranges = {number: tree.audit_ranges(number, last.size) for number in numbers.values()}
     spans = {span for path in ranges.values() for span in path}
@@ -162,7 +174,7 @@ def _nodes(connection: Connection, wanted: Iterable[tree.Node]) -> dict[tree.Nod
         positions = [position for _, position in nodes]
         for start in range(0, len(positions), _CHUNK):
             some = {"level": level, "positions": positions[start : start + _CHUNK]}
-            for row in connection.execute(_HASHES, some):
+            for row in _HASHES.all(connection, some):
                 # `index` is a method of a row, so the column is taken by position
                 found[(level, row[0])] = row[1]
     return found

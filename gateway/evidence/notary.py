@@ -14,18 +14,19 @@ from gateway.domain.ids import new_id
 from gateway.evidence.keys import EvidenceKey
 from gateway.evidence.record import SIGNED_PREFIX, Record, Statement, digest, freeze
 from gateway.evidence.tables import evidence_records, log_entries
+from mailboxes.prepared import Prepared
 
-# Every verb runs these, so they are put together once.
-_LAST = (
+_LAST = Prepared(
     select(evidence_records.c.sequence, evidence_records.c.digest)
     .where(evidence_records.c.document_id == bindparam("document"))
     .order_by(evidence_records.c.sequence.desc())
     .limit(1)
 )
-_INSERT_RECORDS = insert(evidence_records)
-_INSERT_ENTRIES = insert(log_entries)
-_NAMED = select(evidence_records).where(
-    evidence_records.c.id.in_(bindparam("records", expanding=True))
+_INSERT_RECORDS = Prepared(insert(evidence_records))
+_INSERT_ENTRIES = Prepared(insert(log_entries))
+_NAMED = Prepared(
+    select(evidence_records).where(evidence_records.c.id.in_(bindparam("records", expanding=True))),
+    some="records",
 )
 
 
@@ -81,14 +82,14 @@ class Notary:
                     key_id=self._key.id,
                 )
             )
-        connection.execute(_INSERT_RECORDS, [_row(record) for record in records])
-        connection.execute(
-            _INSERT_ENTRIES, [{"record_id": record.id, "number": None} for record in records]
+        _INSERT_RECORDS.run_each(connection, [_row(record) for record in records])
+        _INSERT_ENTRIES.run_each(
+            connection, [{"record_id": record.id, "number": None} for record in records]
         )
         return records
 
     def _last(self, connection: Connection, document_id: str) -> tuple[int, str]:
-        row = connection.execute(_LAST, {"document": document_id}).first()
+        row = _LAST.first(connection, {"document": document_id})
         return (0, "") if row is None else (row.sequence, row.digest)
 
 
@@ -121,7 +122,7 @@ def records_named(connection: Connection, record_ids: Sequence[str]) -> list[Rec
     """Those records, by document and sequence; ids that do not exist are left out."""
     found: list[Record] = []
     for start in range(0, len(record_ids), 500):
-        rows = connection.execute(_NAMED, {"records": record_ids[start : start + 500]})
+        rows = _NAMED.all(connection, {"records": record_ids[start : start + 500]})
         found.extend(_record(row) for row in rows)
     return sorted(found, key=lambda record: (record.document_id, record.sequence))
 

@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, sel
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import milliseconds, moment, rfc3339
 from gateway.domain.document import DeliveryState, Opening
-from gateway.evidence.notary import records_of
 from gateway.exchange.tables import deliveries, documents, envelope_recipients, refusals
+from mailboxes.prepared import Prepared
 
-_HOLD = select(documents.c.id).where(documents.c.id == bindparam("document")).with_for_update()
+_HOLD = Prepared(
+    select(documents.c.id).where(documents.c.id == bindparam("document")).with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def show_document(
     }
 
 
-_DELIVERIES = (
+_DELIVERIES = Prepared(
     select(deliveries)
     .where(deliveries.c.document_id == bindparam("document"))
     .order_by(deliveries.c.id)
@@ -165,14 +167,14 @@ _DELIVERIES = (
 
 def deliveries_of(connection: Connection, document_id: str) -> list[Row[Any]]:
     """The document's deliveries in the order in which they were made."""
-    return list(connection.execute(_DELIVERIES, {"document": document_id}))
+    return _DELIVERIES.all(connection, {"document": document_id})
 
 
 def hold(connection: Connection, document_id: str) -> None:
     """Lock the document until the transaction ends, as each verb does before anything else: so no
     two deadlock over it and its deliveries or reminders, and none numbers its evidence alike.
     """
-    connection.execute(_HOLD, {"document": document_id})
+    _HOLD.first(connection, {"document": document_id})
 
 
 def find_delivery(connection: Connection, document_id: str, owner: str) -> int | None:
@@ -200,6 +202,8 @@ def _delivery(row: Row[Any]) -> dict[str, Any]:
 
 
 def _evidence(connection: Connection, document_id: str) -> list[dict[str, Any]]:
+    from gateway.evidence.notary import records_of  # noqa: PLC0415  # a list need not wait for it
+
     found = []
     for record in records_of(connection, document_id):
         data = json.loads(record.octets)

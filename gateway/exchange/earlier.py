@@ -11,12 +11,12 @@ from gateway.domain.document import DeliveryState
 from gateway.domain.submission import Submission
 from gateway.exchange.recipients import fingerprint
 from gateway.exchange.tables import deliveries, documents, envelope_recipients
+from mailboxes.prepared import Prepared
 
 RESEND_DAYS = 7
 DUPLICATE_HOURS = 24
 
-# Put together once: to build a statement takes SQLAlchemy three times as long as to run it.
-_RESEND = (
+_RESEND = Prepared(
     select(documents.c.id)
     .where(
         documents.c.mail_from == bindparam("sender"),
@@ -27,7 +27,7 @@ _RESEND = (
     .order_by(documents.c.id)
     .limit(1)
 )
-_SAME_OCTETS = (
+_SAME_OCTETS = Prepared(
     select(documents.c.id)
     .where(
         documents.c.mail_from == bindparam("sender"),
@@ -36,7 +36,7 @@ _SAME_OCTETS = (
     )
     .order_by(documents.c.id)
 )
-_DUPLICATE = (
+_DUPLICATE = Prepared(
     select(documents.c.id)
     .where(
         documents.c.mail_from == bindparam("sender"),
@@ -47,7 +47,7 @@ _DUPLICATE = (
     .order_by(documents.c.id)
     .limit(1)
 )
-_FAILED_OF = (
+_FAILED_OF = Prepared(
     select(deliveries.c.id)
     .where(
         deliveries.c.document_id == bindparam("document"),
@@ -55,8 +55,10 @@ _FAILED_OF = (
     )
     .limit(1)
 )
-ENVELOPE_OF = select(envelope_recipients.c.address).where(
-    envelope_recipients.c.document_id == bindparam("document")
+ENVELOPE_OF = Prepared(
+    select(envelope_recipients.c.address).where(
+        envelope_recipients.c.document_id == bindparam("document")
+    )
 )
 
 
@@ -70,7 +72,7 @@ def find_resend(connection: Connection, submission: Submission, message_id: str)
         "digest": submission.content.sha256,
         "since": milliseconds(since),
     }
-    return connection.execute(_RESEND, values).scalar() or ""
+    return _RESEND.scalar(connection, values) or ""
 
 
 def find_whole_resend(connection: Connection, submission: Submission) -> str:
@@ -87,10 +89,10 @@ def find_whole_resend(connection: Connection, submission: Submission) -> str:
         "since": milliseconds(since),
     }
     offered = {str(recipient.address) for recipient in submission.recipients}
-    for document_id in connection.execute(_SAME_OCTETS, values).scalars().all():
+    for document_id in _SAME_OCTETS.scalars(connection, values):
         mine = {"document": document_id}
-        if offered <= set(connection.execute(ENVELOPE_OF, mine).scalars()):
-            failed = connection.execute(_FAILED_OF, mine).first()
+        if offered <= set(ENVELOPE_OF.scalars(connection, mine)):
+            failed = _FAILED_OF.first(connection, mine)
             return "" if failed else str(document_id)
     return ""
 
@@ -104,4 +106,4 @@ def find_duplicate(connection: Connection, submission: Submission, parts_digest:
         "recipients": fingerprint(submission.recipients),
         "since": milliseconds(since),
     }
-    return connection.execute(_DUPLICATE, values).scalar() or ""
+    return _DUPLICATE.scalar(connection, values) or ""

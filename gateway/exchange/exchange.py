@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO, NoReturn
 
@@ -38,7 +38,7 @@ from gateway.policy.clamd import Scanner
 from gateway.policy.collect import collect, settings_version
 from gateway.policy.engine import Policy
 from gateway.policy.inspection import Inspection
-from gateway.policy.pool import Inspector
+from gateway.policy.pool import AT_ONCE, Inspector
 from gateway.policy.rate import Rates
 from gateway.policy.verdict import Outcome, ReasonDetail, Verdict
 from gateway.seals.live import LiveSeals
@@ -62,6 +62,15 @@ class Judges:
     rates: Rates
     scanner: Scanner | None
     opener: Opener | None
+    _version: tuple[config.Policy, str] | None = field(default=None, init=False)
+
+    @property
+    def settings_version(self) -> str:
+        """`collect.settings_version` of the settings in force, worked out once."""
+        known = self._version
+        if known is None or known[0] is not self.settings:
+            known = self._version = self.settings, settings_version(self.settings)
+        return known[1]
 
 
 class Exchange:
@@ -105,7 +114,7 @@ class Exchange:
         book = await self._seals.current()
         judges = self.judges
         circumstances = self._circumstances(directory)
-        known, refused = await self._database.read(
+        known, refused = await self._database.glance(
             lambda c: (
                 find_whole_resend(c, submission),
                 find_refusal(c, submission, circumstances, self._clock.now()),
@@ -191,7 +200,7 @@ class Exchange:
         return "/".join(
             (
                 judges.policy.version,
-                settings_version(judges.settings),
+                judges.settings_version,
                 str(directory.version),
                 str(self._seals.version),
             )
@@ -241,7 +250,7 @@ class Exchange:
         self._committed()
         log.warning(
             "refused",
-            refusal=refusal.id,
+            document=refusal.id,  # `document show` knows refusals, too
             account=account.login,
             unit=unit.code,
             rule=verdict.rule,
@@ -258,24 +267,20 @@ class Exchange:
         inspection: Inspection,
         verdict: Verdict,
     ) -> Accepted:
-        first, duplicate = await self._database.read(
+        first, duplicate = await self._database.glance(
             lambda c: (
                 find_resend(c, submission, inspection.message_id),
                 find_duplicate(c, submission, inspection.parts_digest),
             )
         )
-        loop = asyncio.get_running_loop()
         while True:
             document_id = first or self._new_id()
-            if not first:
-                await loop.run_in_executor(
-                    self._writers, self._blobs.put, document_id, submission.content.chunks()
-                )
             try:
-                case = await loop.run_in_executor(
-                    self._writers, self._prepare, document_id, bool(first), submission, account,
-                    unit, directory, inspection, verdict, "" if first else duplicate,
+                prepare = partial(
+                    self._prepare, document_id, bool(first), submission, account, unit, directory,
+                    inspection, verdict, "" if first else duplicate,
                 )  # fmt: skip
+                case = await self._keep_and_prepare(document_id, bool(first), submission, prepare)
                 reach("prepared")
                 work = partial(accept, means=self._means, case=case)
                 return await self._database.write(work, "accept")
@@ -294,6 +299,25 @@ class Exchange:
     def _forget(self, document_id: str) -> None:
         with suppress(OSError, StoreError):  # else the sweeper finds it
             self._blobs.delete(document_id)
+
+    async def _keep_and_prepare(
+        self, document_id: str, resend: bool, submission: Submission, prepare: Callable[[], Case]
+    ) -> Case:
+        """Write the blob; what is short is prepared while the disk is at work."""
+        loop, content = asyncio.get_running_loop(), submission.content
+        short = content.size <= AT_ONCE
+        keeping: asyncio.Future[None] | None = None
+        if not resend:
+            keeping = loop.run_in_executor(
+                self._writers, self._blobs.put, document_id, content.chunks()
+            )
+            if not short:
+                await keeping
+        try:
+            return prepare() if short else await loop.run_in_executor(self._writers, prepare)
+        finally:
+            if keeping is not None:
+                await keeping
 
     def _prepare(
         self,

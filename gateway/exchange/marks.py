@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from gateway.domain.script import fold, visible
 
@@ -26,6 +27,7 @@ _MOST_ROUNDS = 8
 _LONGEST = 4_000  # letters that are looked at; a longer subject is cut, as programs cut it too
 
 
+@lru_cache(512)
 def without_marks(subject: str) -> str:
     """The subject without anything that a reader could take for a mark of this office."""
     subject = subject[:_LONGEST]
@@ -59,12 +61,18 @@ def _shown(subject: str) -> tuple[str, list[int]]:
     letters: list[str] = []
     places: list[int] = []
     for place, letter in enumerate(subject):
-        if unicodedata.category(letter) in ("Cf", "Mn", "Me", "Cc") or not visible(letter):
-            continue
-        folded = _bracket(letter) or fold(letter)
+        folded = _seen(letter)
         letters.append(folded)
         places += [place] * len(folded)
     return "".join(letters), places
+
+
+@lru_cache(16_384)
+def _seen(letter: str) -> str:
+    """What a person sees of a letter; empty if nothing."""
+    if unicodedata.category(letter) in ("Cf", "Mn", "Me", "Cc") or not visible(letter):
+        return ""
+    return _bracket(letter) or fold(letter)
 
 
 def _bracket(letter: str) -> str:

@@ -13,8 +13,9 @@ from gateway.exchange import outbox
 from gateway.exchange.documents import stated_number
 from gateway.exchange.means import Means
 from gateway.exchange.tables import deliveries, documents
+from mailboxes.prepared import Prepared
 
-_DELIVERY = (
+_DELIVERY = Prepared(
     select(
         documents.c.mail_from,
         documents.c.received_at,
@@ -46,7 +47,9 @@ def record_reminder(
     The record names the recipient, never the telephone number: it outlives the person's post.
     Returns the record's id.
     """
-    row = connection.execute(_DELIVERY, {"document": document_id, "delivery": delivery_id}).one()
+    row = _DELIVERY.first(connection, {"document": document_id, "delivery": delivery_id})
+    if row is None:
+        raise LookupError(f"the delivery {delivery_id} of {document_id} is not there any more")
     event = Event.CONSIGNMENT_NOTIFICATION_FAILURE if reason else Event.CONSIGNMENT_NOTIFICATION
     [record] = means.notary.record(
         connection,

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.domain.clock import milliseconds
 from gateway.exchange.tables import outbox
+from mailboxes.prepared import Prepared
 
 
 class Kind(StrEnum):
@@ -21,7 +22,12 @@ class Kind(StrEnum):
     ALERT = "alert"  # tell the security officer of a marking
 
 
-_LEAVE = insert(outbox)
+_LEAVE = Prepared(insert(outbox))
+_WAITS = Prepared(
+    select(outbox.c.id)
+    .where(outbox.c.kind == bindparam("kind"), outbox.c.document_id == bindparam("document"))
+    .limit(1)
+)
 
 
 def leave(
@@ -37,16 +43,13 @@ def leave(
         {"kind": kind.value, "document_id": document_id, "payload": text, "due_at": milliseconds(d)}
         for d in due
     ]
-    if rows:
-        connection.execute(_LEAVE, rows)
+    _LEAVE.run_each(connection, rows)
 
 
 def waits(connection: Connection, kind: Kind, document_id: str) -> bool:
     """Whether a piece of that kind waits for the document."""
-    query = select(outbox.c.id).where(
-        outbox.c.kind == kind.value, outbox.c.document_id == document_id
-    )
-    return connection.execute(query.limit(1)).first() is not None
+    mine = {"kind": kind.value, "document": document_id}
+    return _WAITS.first(connection, mine) is not None
 
 
 def hasten(connection: Connection, kind: Kind, document_id: str, due: datetime) -> None:

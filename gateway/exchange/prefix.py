@@ -7,13 +7,14 @@ is never touched, so seals hold. Where a unit wants marks, its Subject is ours t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.header import Header
 from email.utils import format_datetime
 
 from gateway.domain.document import MessageClass, SealFinding, SealState, Urgency
 from gateway.domain.submission import ClientInfo
+from gateway.domain.words import encoded_words
 from gateway.exchange.marks import without_marks
 from mailboxes.structure import Part
 from mailboxes.view import View, view_of
@@ -75,10 +76,20 @@ class Outcome:
 
 
 def compose(
-    outcome: Outcome, root: Part, size: int, *, subject: str, marks: bool, language: str
+    outcome: Outcome,
+    root: Part,
+    size: int,
+    *,
+    subject: str,
+    marks: bool,
+    language: str,
+    fields: Sequence[str] = (),
 ) -> View:
-    """The view of the document for readers of that language, with or without marks."""
-    lines = _fields(outcome)
+    """The view of the document for readers of that language, with or without marks.
+
+    `fields` are `trace_fields(outcome)`, if the caller has them: they are the same in each view.
+    """
+    lines = list(fields or trace_fields(outcome))
     hidden: tuple[str, ...] = _CUT
     shown = mark_subject(outcome, subject, language) if marks else without_marks(subject)
     if marks or shown != subject:
@@ -107,7 +118,8 @@ def mark_subject(outcome: Outcome, subject: str, language: str) -> str:
     return marks + (" " if tongue == "en" else "") + subject
 
 
-def _fields(outcome: Outcome) -> list[str]:
+def trace_fields(outcome: Outcome) -> list[str]:
+    """The fields that every view of the document begins with, each without its CRLF."""
     client, when = outcome.client, format_datetime(outcome.received_at)
     tls = f" ({client.tls})" if client.tls else ""
     seal = outcome.seal
@@ -133,7 +145,7 @@ def _fields(outcome: Outcome) -> list[str]:
 
 def _unstructured(name: str, text: str) -> str:
     clean = " ".join(text.encode("utf-8", "replace").decode().split())
-    return f"{name}: " + Header(clean, "utf-8", header_name=name).encode(linesep="\r\n")
+    return f"{name}: {encoded_words(clean, before=len(name) + 2)}"
 
 
 def _ascii(text: str) -> str:

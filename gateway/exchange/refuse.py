@@ -20,17 +20,19 @@ from gateway.exchange.recipients import fingerprint
 from gateway.exchange.tables import refusals
 from gateway.policy.verdict import Verdict
 from gateway.store.postgres import take_turn
+from mailboxes.prepared import Prepared
 
 RESEND_DAYS = 7
 
-# Asked for every mail, so put together once.
-_SAME = select(refusals.c.id, refusals.c.reply, refusals.c.reasons, refusals.c.texts).where(
-    refusals.c.mail_from == bindparam("sender"),
-    refusals.c.digest == bindparam("digest"),
-    refusals.c.recipients_digest == bindparam("recipients"),
-    refusals.c.account_id == bindparam("account"),
-    refusals.c.circumstances == bindparam("circumstances"),
-    refusals.c.at > bindparam("since"),
+_SAME = Prepared(
+    select(refusals.c.id, refusals.c.reply, refusals.c.reasons, refusals.c.texts).where(
+        refusals.c.mail_from == bindparam("sender"),
+        refusals.c.digest == bindparam("digest"),
+        refusals.c.recipients_digest == bindparam("recipients"),
+        refusals.c.account_id == bindparam("account"),
+        refusals.c.circumstances == bindparam("circumstances"),
+        refusals.c.at > bindparam("since"),
+    )
 )
 
 
@@ -60,7 +62,7 @@ def find_refusal(
         "circumstances": circumstances,
         "since": milliseconds(now - timedelta(days=RESEND_DAYS)),
     }
-    row = connection.execute(_SAME, values).first()
+    row = _SAME.first(connection, values)
     if row is None:
         return None
     code, enhanced, text = row.reply.split(" ", 2)

@@ -11,9 +11,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from gateway.store.schema import metadata
+
+# Partial indexes, for the operator's questions: they hold only what is asked for.
+_NUMBERED = text("number <> ''")
+_OPEN = text("state = 'consigned' AND deadline IS NOT NULL")
 
 documents = Table(
     "documents",
@@ -50,8 +55,11 @@ documents = Table(
     Column("deadline", BigInteger),  # for signing, Unix milliseconds
     Column("client", Text, nullable=False),  # JSON: address, helo, tls, login, protocol
     Index("ix_documents_resend", "mail_from", "digest", "message_id"),
-    Index("ix_documents_parts", "mail_from", "parts_digest"),
+    # The time last: of a text that is sent every day only the last day is looked at.
+    Index("ix_documents_parts", "mail_from", "parts_digest", "received_at"),
     Index("ix_documents_unit", "unit_id", "received_at"),
+    Index("ix_documents_message_id", "message_id"),
+    Index("ix_documents_number", "number", sqlite_where=_NUMBERED, postgresql_where=_NUMBERED),
 )
 
 # The envelope as it was certified: one row for each RCPT TO (RFC 6109: the envelope counts).
@@ -80,8 +88,12 @@ deliveries = Table(
     Column("signed_at", BigInteger),
     Column("signed_by", Text, nullable=False, server_default=""),
     Column("signed_way", Text, nullable=False, server_default=""),
+    Column("deadline", BigInteger),  # for signing, Unix milliseconds; null: nobody signs for it
     UniqueConstraint("document_id", "owner"),
     Index("ix_deliveries_unit", "unit_id", "state"),
+    Index(
+        "ix_deliveries_open", "deadline", "document_id", sqlite_where=_OPEN, postgresql_where=_OPEN
+    ),
 )
 
 refusals = Table(
@@ -105,6 +117,7 @@ refusals = Table(
     Column("envelope", Text, nullable=False),  # JSON list of [address, notify, orcpt]
     Column("circumstances", Text, nullable=False),  # what else could change the verdict
     Index("ix_refusals_resend", "mail_from", "digest"),
+    Index("ix_refusals_message_id", "message_id"),
 )
 
 # Texts read from accepted plain documents; search will index them. Never of encrypted ones.

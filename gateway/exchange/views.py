@@ -47,6 +47,7 @@ def prepare(
     Reads the original once for each, so it belongs into a thread.
     """
     contents: dict[str, Content] = {}
+    fields = prefix.trace_fields(outcome)
     for name in sorted({*variants, SENT}):
         view = prefix.compose(
             outcome,
@@ -55,6 +56,7 @@ def prepare(
             subject=inspection.subject,
             marks=name not in (PLAIN, SENT),
             language=name,
+            fields=fields,
         )
         digest = hashlib.sha256()
         for piece in view.pieces(open_original):

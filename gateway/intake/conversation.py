@@ -76,6 +76,7 @@ class Conversation(SMTP):
         self.tls_version = ""
         self._cut: asyncio.TimerHandle | None = None
         self.leaving: Reply | None = None
+        self._unsent = b""  # replies that go out with the next
         super().__init__(
             # No hooks. Not `services`: aiosmtpd reads every attribute of a handler, and in Python
             # 3.11.2 (Debian 12) a slotted dataclass raises at its __weakref__ (CPython gh-102069).
@@ -148,17 +149,30 @@ class Conversation(SMTP):
 
     # Replies
 
-    async def say(self, reply: Reply) -> None:
-        """Send a reply. Raises Gone if nobody listens any more."""
-        await self.send(replies.octets(reply, utf8=self.utf8, first=self.language))
+    async def say(self, reply: Reply, *, now: bool = True) -> None:
+        """Send a reply. Raises Gone if nobody listens any more.
+
+        One that need not go out `now` waits for the next if the client has sent another command
+        already: then the replies to a whole group travel together (RFC 2920, 3.2).
+        """
+        octets = replies.octets(reply, utf8=self.utf8, first=self.language)
+        if not now and self.wire.has_line:
+            self._unsent += octets
+        else:
+            await self.send(octets)
 
     async def send(self, octets: bytes) -> None:
-        """Send what is already in the form of the wire. Raises Gone."""
+        """Send what is already in the form of the wire, behind what waits. Raises Gone."""
+        if self._unsent:
+            octets = self._unsent + octets
+            self._unsent = b""
         writer = self._stream()
         if writer.is_closing():
             raise Gone
         try:
             writer.write(octets)
+            if self._socket().get_write_buffer_size() == 0:
+                return  # all of it is with the kernel
             async with asyncio.timeout(self.services.limits.command_seconds):
                 await writer.drain()
         except (OSError, TimeoutError) as error:
@@ -213,7 +227,7 @@ class Conversation(SMTP):
         except LongLine:
             await self._complain(replies.LONG_LINE)
         except (Refused, Deferred, LoginFailed) as error:
-            await self._complain(error.reply, str(error))
+            await self._complain(error.reply, error)
         except Flood:
             self.services.metrics.turned_away("size")
             raise Farewell(replies.too_large(self.services.limits.size)) from None
@@ -276,9 +290,13 @@ class Conversation(SMTP):
             raise refusal(replies.LOGIN_TOO_LONG) from None
         return line.removesuffix(b"\n").removesuffix(b"\r")
 
-    async def _complain(self, reply: Reply, cause: str = "") -> None:
+    async def _complain(self, reply: Reply, error: YizhanError | None = None) -> None:
         """Say that a command was wrong or refused; too many of those end the session."""
-        log.info("refused", peer=self.peer, code=reply.code, status=reply.enhanced, cause=cause)
+        told = {"peer": self.peer, "code": reply.code, "status": reply.enhanced}
+        if isinstance(error, LoginFailed):
+            log.warning("login-failed", account=error.account, cause=error.cause, **told)
+        else:
+            log.info("command-refused", cause=str(error or reply.text), **told)
         if reply.code == replies.STOPPING.code:
             raise Farewell(reply)
         await self.say(reply)

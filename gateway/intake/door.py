@@ -1,40 +1,24 @@
-"""One door: accepts connections on one listener, and lets them out again when the daemon stops."""
+"""One door: accepts connections on one listener and gives each a place, or says why not."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import socket
-import ssl
-from concurrent.futures import Executor, ThreadPoolExecutor
-from pathlib import Path
 
 import structlog
 
 from gateway import config
-from gateway.domain.clock import Clock
 from gateway.errors import ConfigurationError, Reply
 from gateway.intake import replies
-from gateway.intake.conversation import HANDSHAKE_SECONDS
 from gateway.intake.limits import Places
-from gateway.intake.login import Authenticator
-from gateway.intake.services import (
-    CurrentDirectory,
-    Exchange,
-    IntakeMetrics,
-    KnownCertificates,
-    NoMetrics,
-    Services,
-    no_certificates,
-)
-from gateway.intake.session import SubmissionSession
-from gateway.intake.tls import TlsHolder
+from gateway.intake.services import IntakeMetrics, NoMetrics
+from gateway.intake.sessions import Hall
 
 log = structlog.get_logger("intake")
 
 _BACKLOG = 128
 _PAUSE = 1.0  # seconds until accepting is tried again when the system is out of descriptors
-_GRACE = 2.0  # seconds for sessions to end after their connection was cut
 
 
 class SubmissionDoor:
@@ -42,51 +26,22 @@ class SubmissionDoor:
 
     The accepting is done here, not by asyncio's server: a client gets its place before its TLS
     handshake, each handshake takes the context that is then in force, and stopping never waits for
-    a client that is idle.
+    a client that is idle. Who serves the clients is the hall's matter.
     """
 
     def __init__(
         self,
         listener: config.Listener,
-        settings: config.Submission,
-        tls: TlsHolder,
-        *,
-        directory: CurrentDirectory,
-        authenticator: Authenticator,
-        exchange: Exchange,
-        host: str,
-        spool_directory: Path,
-        clock: Clock,
-        places: Places | None = None,
-        certificates: KnownCertificates = no_certificates,
+        hall: Hall,
+        places: Places,
         metrics: IntakeMetrics | None = None,
-        pool: Executor | None = None,
     ) -> None:
-        """`host` is the name in the greeting; `pool` runs the writing of large messages.
-
-        `certificates` gives the client certificates of all accounts, asked before each handshake.
-        """
-        self._own_pool = None if pool else ThreadPoolExecutor(2, thread_name_prefix="spool")
-        chosen = pool or self._own_pool
-        assert chosen is not None  # noqa: S101  # one of the two is set, which mypy cannot see
-        self._services = Services(
-            listener=listener,
-            limits=settings.limits,
-            host=host,
-            tls=tls,
-            certificates=certificates,
-            directory=directory,
-            authenticator=authenticator,
-            exchange=exchange,
-            clock=clock,
-            spool_directory=spool_directory,
-            pool=chosen,
-            places=places or Places(settings.limits),
-            metrics=metrics or NoMetrics(),
-        )
+        self._listener = listener
+        self._hall = hall
+        self._places = places
+        self._metrics = metrics or NoMetrics()
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._clients: dict[asyncio.Task[None], SubmissionSession | None] = {}
 
     @property
     def port(self) -> int:
@@ -96,29 +51,21 @@ class SubmissionDoor:
     @property
     def connections(self) -> int:
         """Clients inside, those in their TLS handshake too."""
-        return len(self._clients)
+        return self._hall.clients
 
-    async def start(self) -> None:
-        """Listen. Raises ConfigurationError if the address or port cannot be used."""
-        listener = self._services.listener
-        family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
-        try:
-            self._socket = socket.create_server(
-                (listener.address, listener.port), family=family, backlog=_BACKLOG
-            )
-        except OSError as error:
-            raise ConfigurationError(
-                f"submission.listeners: cannot listen on {listener.address} port {listener.port}: "
-                f"{os.strerror(error.errno or 0)}"
-            ) from None
+    async def start(self, inherited: socket.socket | None = None) -> None:
+        """Listen, on the socket that systemd has opened if there is one.
+
+        Raises ConfigurationError if the address or port cannot be used.
+        """
+        self._socket = inherited or _listen(self._listener)
         self._socket.setblocking(False)
         self._accepting = asyncio.create_task(self._accept_clients(self._socket))
 
     async def stop(self, drain_seconds: float) -> None:
         """Let nobody in any more, send idle clients away with 421, and wait for the others.
 
-        After `drain_seconds` their connections are cut. A commit that runs even then goes on, and
-        the database's own stop waits for it.
+        See `Hall.empty`.
         """
         if self._accepting is not None:
             self._accepting.cancel()
@@ -126,24 +73,7 @@ class SubmissionDoor:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        for task, session in self._clients.items():
-            if session is None:
-                task.cancel()
-            else:
-                session.leave(replies.STOPPING)
-        if not await self._emptied(drain_seconds):
-            for session in self._clients.values():
-                if session is not None:
-                    session.abort()
-            await self._emptied(_GRACE)
-        if self._own_pool is not None:
-            self._own_pool.shutdown(wait=False)
-
-    async def _emptied(self, seconds: float) -> bool:
-        """Whether all clients have left within that time."""
-        if self._clients:
-            await asyncio.wait(set(self._clients), timeout=seconds)
-        return not self._clients
+        await self._hall.empty(drain_seconds)
 
     async def _accept_clients(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -155,54 +85,49 @@ class SubmissionDoor:
                 log.warning("accept-failed", cause=str(error))
                 await asyncio.sleep(_PAUSE)
                 continue
-            task = asyncio.create_task(self._serve(client, str(peer[0])))
-            self._clients[task] = None
-            task.add_done_callback(self._clients.pop)
+            # A socket for both families names an IPv4 client in IPv6; logs and limits do not.
+            self._receive(client, str(peer[0]).removeprefix("::ffff:"))
 
-    async def _serve(self, client: socket.socket, peer: str) -> None:
-        """One client, from its place at the door to its leaving."""
-        services = self._services
-        refusal = services.places.take(peer)
+    def _receive(self, client: socket.socket, peer: str) -> None:
+        refusal = self._places.take(peer)
         if refusal is not None:
             self._turn_away(client, refusal)
             return
-        services.metrics.connected()
-        try:
-            session = await self._let_in(client, peer)
-            await session.finished()
-        except (OSError, ssl.SSLError) as error:
-            services.metrics.turned_away("tls")
-            log.info("tls-failed", peer=peer, cause=str(error))
-        finally:
-            services.places.give_back(peer)
-            services.metrics.left()
+        self._metrics.connected()
+        self._hall.admit(client, peer, lambda: self._left(peer))
 
-    async def _let_in(self, client: socket.socket, peer: str) -> SubmissionSession:
-        """Do the TLS handshake of an implicit door and begin the session."""
-        services = self._services
-        implicit = services.listener.tls == "implicit"
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        context = await services.handshake_context() if implicit else None
-        session = SubmissionSession(services, peer)
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: session,
-            client,
-            ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit else None,
-        )
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine runs in a task
-        self._clients[task] = session
-        return session
+    def _left(self, peer: str) -> None:
+        self._places.give_back(peer)
+        self._metrics.left()
 
     def _turn_away(self, client: socket.socket, refusal: Reply) -> None:
         """Say why, where that can be said in the clear, and hang up."""
         crowded = refusal is replies.TOO_MANY_CONNECTIONS
-        self._services.metrics.turned_away("connections" if crowded else "connections_per_address")
+        self._metrics.turned_away("connections" if crowded else "connections_per_address")
         with client:
-            if self._services.listener.tls == "implicit":
+            if self._listener.tls == "implicit":
                 return
             try:
                 client.send(replies.octets(refusal, utf8=False))
             except OSError:
                 return
+
+
+def _listen(listener: config.Listener) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    try:
+        return socket.create_server(
+            (listener.address, listener.port), family=family, backlog=_BACKLOG
+        )
+    except OSError as error:
+        fault = os.strerror(error.errno or 0)
+        if isinstance(error, PermissionError):
+            unit = "submission" if listener.tls == "starttls" else "submissions"
+            fault += (
+                "; systemd opens ports under 1024 for the daemon: "
+                f"systemctl enable --now yizhan-{unit}.socket"
+            )
+        raise ConfigurationError(
+            f"submission.listeners: cannot listen on {listener.address} port {listener.port}: "
+            f"{fault}"
+        ) from None

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from gateway.config import Limits
 from gateway.errors import Reply
 from gateway.intake import replies
 
+_KEPT = 4  # one place in so many is kept
+_KNOWN = 10_000  # addresses
+
 
 class Places:
-    """The places for connections, counted over all doors that share it."""
+    """The places for connections, counted over all doors that share it.
+
+    A quarter of them is kept for addresses from which somebody has logged in, so that strangers who
+    only hold connections open, from however many addresses, do not shut the clerks out.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._taken: Counter[str] = Counter()
+        self._known: OrderedDict[str, None] = OrderedDict()
 
     @property
     def taken(self) -> int:
@@ -25,12 +33,21 @@ class Places:
     def take(self, address: str) -> Reply | None:
         """Take a place for a client; the reply to send it away with, if there is none."""
         key = network_key(address)
-        if self.taken >= self._limits.connections:
+        kept = 0 if key in self._known else self._limits.connections // _KEPT
+        if self.taken >= self._limits.connections - kept:
             return replies.TOO_MANY_CONNECTIONS
         if self._taken[key] >= self._limits.connections_per_address:
             return replies.TOO_MANY_FROM_ADDRESS
         self._taken[key] += 1
         return None
+
+    def welcome(self, address: str) -> None:
+        """Somebody has logged in from there."""
+        key = network_key(address)
+        self._known[key] = None
+        self._known.move_to_end(key)
+        while len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
 
     def give_back(self, address: str) -> None:
         """The client has left."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.directory.model import Account
+from gateway.errors import Reply
 from gateway.intake import replies
 from gateway.intake.parameters import refusal
 
@@ -28,6 +29,9 @@ class Authenticator(Protocol):
 
     async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
         """The account that lists this certificate (SHA-256, lower-case hex), or such an error."""
+
+    def unready(self, account: Account) -> Reply | None:
+        """Why an account that came by its password may not send yet; None: it may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,7 @@ class SubmissionSession(Conversation):
             self.services.metrics.login(way, good=False)
             raise
         self.services.metrics.login(way, good=True)
+        self.services.places.welcome(self.peer)
         log.info("login", peer=self.peer, account=self.logged_in.account.login, by=way)
         await self.say(replies.LOGGED_IN)
 
@@ -161,9 +162,13 @@ class SubmissionSession(Conversation):
         sender = _address(path, replies.BAD_SENDER, utf8=parameters.smtputf8)
         if directory.sending_unit(account, sender) is None:
             raise refusal(replies.NOT_YOUR_ADDRESS, "SenderMismatch")
+        if self.logged_in is not None and self.logged_in.strength == "password":
+            unready = self.services.authenticator.unready(account)
+            if unready is not None:
+                raise refusal(unready)
         self.mail = Transaction(directory, account, sender, parameters)
         self.utf8 = self.utf8 or parameters.smtputf8
-        await self.say(replies.SENDER_OK)
+        await self.say(replies.SENDER_OK, now=False)
 
     async def smtp_RCPT(self, argument: str) -> None:  # noqa: N802
         self._known_account()
@@ -182,7 +187,7 @@ class SubmissionSession(Conversation):
             mail.recipients[address] = EnvelopeRecipient(
                 address, parameters.notify, parameters.orcpt
             )
-        await self.say(replies.RECIPIENT_OK)
+        await self.say(replies.RECIPIENT_OK, now=False)
 
     def _known_account(self) -> Account:
         if not self.helo:
@@ -244,7 +249,8 @@ class SubmissionSession(Conversation):
             reply = as_reply(error)
             # What is deferred has a cause that the operator can do something about.
             (log.info if isinstance(error, Refused) else log.warning)(
-                outcome,
+                "not-taken",
+                outcome=outcome,
                 peer=self.peer,
                 account=mail.account.login,
                 code=reply.code,

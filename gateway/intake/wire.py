@@ -48,6 +48,11 @@ class Wire:
         """What has come and was not read yet."""
         return bytes(self._waiting)
 
+    @property
+    def has_line(self) -> bool:
+        """Whether another line has come already."""
+        return b"\n" in self._waiting
+
     def attach(self, transport: asyncio.ReadTransport) -> None:
         """Read from this transport from now on."""
         self._transport = transport

@@ -68,7 +68,7 @@ class Policy:
 
     def decide(self, facts: Facts) -> Verdict:
         """The verdict on one message."""
-        return self.explain(facts).verdict
+        return self._judge(facts, None, None)[0]
 
     def explain(self, facts: Facts, seal_rule_given: SealRule | None = None) -> Explanation:
         """The verdict, and how the rules came to it.
@@ -79,6 +79,12 @@ class Policy:
         seals, so that a case can try a rule that no class of this policy needs yet.
         """
         steps: list[Step] = []
+        verdict, facts = self._judge(facts, seal_rule_given, steps)
+        return Explanation(verdict, tuple(steps), facts)
+
+    def _judge(
+        self, facts: Facts, seal_rule_given: SealRule | None, steps: list[Step] | None
+    ) -> tuple[Verdict, Facts]:
         ended: Rule | None = None
         verdict = Verdict(Outcome.ACCEPT, "", (), MessageClass.MAIL, SealRule.NONE, False, "", ())
         for file in self.files:
@@ -86,8 +92,10 @@ class Policy:
                 continue
             for rule in file.rules:
                 because = rule.blocked_by(facts)
-                steps.append(Step(file.path.name, rule.name, not because, because))
-                if because:
+                if steps is not None:
+                    said = because.sentence if because else ""
+                    steps.append(Step(file.path.name, rule.name, because is None, said))
+                if because is not None:
                     continue
                 match file.decides:
                     case Decides.WARNINGS:
@@ -112,7 +120,7 @@ class Policy:
                 break
         if ended is not None:
             verdict = self._turn_away(verdict, ended, facts)
-        return Explanation(verdict, tuple(steps), facts)
+        return verdict, facts
 
     def _turn_away(self, verdict: Verdict, rule: Rule, facts: Facts) -> Verdict:
         """The verdict when that rule has refused or deferred the message."""

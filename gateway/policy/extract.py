@@ -316,7 +316,7 @@ def _old_office(file: _File) -> Extracted:
         descriptor = os.memfd_create("document")
         try:
             os.write(descriptor, octets)
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(  # noqa: S603  # catdoc, no shell
                 [program, "-d", "utf-8", f"/proc/self/fd/{descriptor}"],
                 pass_fds=(descriptor,), stdin=subprocess.DEVNULL, capture_output=True, check=False,
             )  # fmt: skip

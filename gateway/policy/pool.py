@@ -50,6 +50,7 @@ log = structlog.stdlib.get_logger("yizhan.inspector")
 
 T = TypeVar("T")
 
+AT_ONCE = 16 * 1024  # octets; what is no longer is examined without a thread
 LARGE = 4 * 1024 * 1024  # octets; one such message at a time, for the sake of memory
 _HERE = 4  # messages examined in threads of this process at once
 _KILLERS = 10_000  # digests remembered
@@ -248,7 +249,10 @@ class Inspector:
             mt_priority=mt_priority, read=self._killers.get(content.sha256, 0) < _TRIES,
             may_open=opener is not None, cpu_seconds=int(seconds), judgement=None,
         )  # fmt: skip
-        task = asyncio.create_task(self._inspect(_Job(content, book, request, opener, seconds)))
+        job = _Job(content, book, request, opener, seconds)
+        if content.size <= AT_ONCE and (found := _examine_at_once(job)) is not None:
+            return found
+        task = asyncio.create_task(self._inspect(job))
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return await asyncio.shield(task)
@@ -272,7 +276,7 @@ class Inspector:
             except ChildDied as error:
                 tries = self._remember(job.content.sha256, late=isinstance(error, ChildLate))
                 log.warning(
-                    "a child that reads files has died", cause=str(error), tries=tries,
+                    "child-died", cause=str(error), tries=tries,
                     sha256=job.content.sha256.hex(), size=job.content.size,
                 )  # fmt: skip
                 if tries < _TRIES:
@@ -326,6 +330,31 @@ class Inspector:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class _Elsewhere(Exception):
+    """What is to be opened is not opened in the event loop: gpg takes its time."""
+
+
+class _NotHere:
+    """The opener of whoever must not wait."""
+
+    def open(self, _ciphertext: bytes) -> bytes:
+        raise _Elsewhere
+
+
+def _examine_at_once(job: _Job) -> Inspection | None:
+    """The inspection of a short message, in the event loop; None if it must not be made there.
+
+    A thread would take the interpreter's lock for as long, and cost as much again to be waited for.
+    """
+    if job.opener is not None:
+        job = replace(job, opener=_NotHere())
+    try:
+        found = _examine_here(job)
+    except _Elsewhere:
+        return None
+    return found if isinstance(found, Inspection) else None
 
 
 def _examine_here(job: _Job) -> Inspection | Judgement | None:

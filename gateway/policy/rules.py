@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.domain.document import MessageClass, SealRule
 from gateway.domain.event import Reason
@@ -26,6 +27,18 @@ class Decides(StrEnum):
     WARNINGS = "warnings"  # each that matches adds its warning
 
 
+class Obstacle(NamedTuple):
+    """The condition for which a rule does not match."""
+
+    condition: Condition
+    wanted: bool  # it should hold, and does not
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        return f"{'not so' if self.wanted else 'except'}: {self.condition.text}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """All of `when` and none of `unless`: then this."""
@@ -42,15 +55,15 @@ class Rule:
     seal_rule: SealRule = SealRule.NONE
     warn: str = ""
 
-    def blocked_by(self, facts: Facts) -> str:
-        """The sentence for which the rule does not match; empty if it matches."""
+    def blocked_by(self, facts: Facts) -> Obstacle | None:
+        """Why the rule does not match; None if it matches."""
         for condition in self.when:
             if not condition.holds(facts):
-                return f"not so: {condition.text}"
+                return Obstacle(condition, wanted=True)
         for condition in self.unless:
             if condition.holds(facts):
-                return f"except: {condition.text}"
-        return ""
+                return Obstacle(condition, wanted=False)
+        return None
 
     def outcome(self, decides: Decides) -> str:
         """What the rule does, in words, where its file decides that."""

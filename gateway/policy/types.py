@@ -98,6 +98,9 @@ PROGRAMS = frozenset(
     }
 )
 
+# Octets that no text has, at least not more than two of them.
+_CONTROLS = bytes(octet for octet in range(32) if octet not in b"\t\r\n\f\x1b\b")
+
 
 def found_type(octets: bytes) -> str:
     """The media type by content; text/plain for readable text, empty if nothing fits."""
@@ -157,7 +160,7 @@ def _of_text(octets: bytes) -> str:
         return ""
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "text/plain"
-    if b"\0" in head or sum(octet < 32 and octet not in b"\t\r\n\f\x1b\b" for octet in head) > 2:
+    if b"\0" in head or len(head) - len(head.translate(None, _CONTROLS)) > 2:
         return ""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for form, kind in _TEXTS:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
+    Integer,
     Row,
     and_,
     bindparam,
@@ -28,6 +29,7 @@ from gateway.reminders.notifier import Fate, HandedOver, Report
 from gateway.reminders.numbers import masked
 from gateway.reminders.reminder import TRANSITIONS, Reminder, ReminderOutcome, ReminderState
 from gateway.reminders.tables import reminders
+from mailboxes.prepared import Prepared
 
 Record = Callable[[Connection, ReminderOutcome], None]
 
@@ -41,19 +43,48 @@ class Scribe:
     record: Record
 
 
-_ADD = insert(reminders)
-_SOME = select(reminders).where(reminders.c.id.in_(bindparam("some", expanding=True)))
-_STATE = select(reminders.c.state).where(reminders.c.id == bindparam("reminder"))
+_ADD = Prepared(insert(reminders))
+_SOME = Prepared(
+    select(reminders).where(reminders.c.id.in_(bindparam("some", expanding=True))), some="some"
+)
+_STATE = Prepared(select(reminders.c.state).where(reminders.c.id == bindparam("reminder")))
 
 REPORT_DAYS = 3
 """Days after which no report of a carrier is expected any more (its validity has ended)."""
 _LEASED = (ReminderState.HANDING_OVER, ReminderState.STOPPING)
+_IS_DUE = or_(
+    and_(reminders.c.state == ReminderState.QUEUED, reminders.c.due_at <= bindparam("now")),
+    and_(reminders.c.state.in_(_LEASED), reminders.c.lease_until <= bindparam("now")),
+)
+_ANY_DUE = Prepared(select(reminders.c.id).where(_IS_DUE).limit(1))
+_DUE = Prepared(
+    select(reminders)
+    .where(_IS_DUE)
+    .order_by(reminders.c.due_at, reminders.c.id)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = Prepared(
+    update(reminders)
+    .where(reminders.c.id == bindparam("reminder"))
+    .values(state=bindparam("after"), attempts=bindparam("tries"), lease_until=bindparam("until"))
+)
+_WAITING = Prepared(
+    select(reminders.c.id)
+    .where(
+        reminders.c.state == ReminderState.HANDED_OVER,
+        reminders.c.notifier == bindparam("carrier"),
+        reminders.c.handed_over_at >= bindparam("since"),
+    )
+    .order_by(reminders.c.handed_over_at.desc(), reminders.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def add(connection: Connection, planned: Sequence[Reminder]) -> None:
     """Keep new reminders."""
     if planned:
-        connection.execute(_ADD, [_values(one) for one in planned])
+        _ADD.run_each(connection, [_values(one) for one in planned])
 
 
 def settle(connection: Connection, delivery_ids: Sequence[int], now: datetime) -> None:
@@ -87,13 +118,7 @@ def lease(connection: Connection, now: datetime, *, seconds: float, limit: int) 
 
     The rows are the caller's until `seconds` from now; each take counts as an attempt.
     """
-    rows = connection.execute(
-        select(reminders)
-        .where(_due(now))
-        .order_by(reminders.c.due_at, reminders.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
+    rows = _DUE.all(connection, {"now": milliseconds(now), "most": limit})
     taken = []
     for row in rows:
         state = ReminderState(row.state)
@@ -104,19 +129,27 @@ def lease(connection: Connection, now: datetime, *, seconds: float, limit: int) 
             "attempts": row.attempts + 1,
             "lease_until": milliseconds(now + timedelta(seconds=seconds)),
         }
-        connection.execute(update(reminders).where(reminders.c.id == row.id).values(**changes))
+        _TAKE.run(
+            connection,
+            {
+                "reminder": row.id,
+                "after": state,
+                "tries": changes["attempts"],
+                "until": changes["lease_until"],
+            },
+        )
         taken.append(_reminder(row, **changes))
     return taken
 
 
 def has_due(connection: Connection, now: datetime) -> bool:
     """Whether `lease` would find something; a cheap look that takes no write lock."""
-    return connection.scalar(select(reminders.c.id).where(_due(now)).limit(1)) is not None
+    return _ANY_DUE.first(connection, {"now": milliseconds(now)}) is not None
 
 
 def state_of(connection: Connection, reminder_id: str) -> ReminderState | None:
     """The state as it stands now."""
-    value = connection.scalar(_STATE, {"reminder": reminder_id})
+    value = _STATE.scalar(connection, {"reminder": reminder_id})
     return None if value is None else ReminderState(value)
 
 
@@ -177,25 +210,14 @@ def cancel(connection: Connection, one: Reminder) -> bool:
 def waiting(connection: Connection, notifier: str, now: datetime, limit: int) -> list[str]:
     """Ids that this carrier has and has not reported on, the newest first."""
     since = milliseconds(now - timedelta(days=REPORT_DAYS))
-    return list(
-        connection.scalars(
-            select(reminders.c.id)
-            .where(
-                reminders.c.state == ReminderState.HANDED_OVER,
-                reminders.c.notifier == notifier,
-                reminders.c.handed_over_at >= since,
-            )
-            .order_by(reminders.c.handed_over_at.desc(), reminders.c.id)
-            .limit(limit)
-        )
-    )
+    return _WAITING.scalars(connection, {"carrier": notifier, "since": since, "most": limit})
 
 
 def report(connection: Connection, reports: Sequence[Report], scribe: Scribe) -> list[Report]:
     """Keep what the carrier says; a failure becomes evidence. Those that were news."""
     news: list[Report] = []
     ids = [one.reminder_id for one in reports]
-    rows = {row.id: row for row in connection.execute(_SOME, {"some": ids})}
+    rows = {row.id: row for row in _SOME.all(connection, {"some": ids})} if ids else {}
     for document_id in sorted({row.document_id for row in rows.values()}):
         hold(connection, document_id)
     for one in reports:
@@ -252,25 +274,22 @@ def count(connection: Connection) -> dict[ReminderState, int]:
     return {state: found.get(state, 0) for state in ReminderState}
 
 
-def _due(now: datetime) -> ColumnElement[bool]:
-    at = milliseconds(now)
-    return or_(
-        and_(reminders.c.state == ReminderState.QUEUED, reminders.c.due_at <= at),
-        and_(reminders.c.state.in_(_LEASED), reminders.c.lease_until <= at),
-    )
-
-
 def _change(
     connection: Connection, reminder_id: str, after: ReminderState, **values: object
 ) -> bool:
     """Change the state if the table of transitions allows it."""
+    statement = _changing(after, tuple(values))
+    return statement.run(connection, {"reminder": reminder_id, **values}) == 1
+
+
+@cache
+def _changing(after: ReminderState, columns: tuple[str, ...]) -> Prepared:
     allowed = [before for before, targets in TRANSITIONS.items() if after in targets]
-    result = connection.execute(
+    return Prepared(
         update(reminders)
-        .where(reminders.c.id == reminder_id, reminders.c.state.in_(allowed))
-        .values(state=after, **values)
+        .where(reminders.c.id == bindparam("reminder"), reminders.c.state.in_(allowed))
+        .values(state=after, **{name: bindparam(name) for name in columns})
     )
-    return result.rowcount == 1
 
 
 def _outcome(
@@ -299,17 +318,18 @@ def _outcome(
 
 
 _TIMES = ("due_at", "handed_over_at", "reported_at")
+_FIELDS = tuple(field.name for field in fields(Reminder))
 
 
 def _values(one: Reminder) -> dict[str, object]:
-    values = asdict(one)
+    values: dict[str, Any] = {name: getattr(one, name) for name in _FIELDS}
     for name in _TIMES:
         values[name] = None if values[name] is None else milliseconds(values[name])
     return {**values, "lease_until": None}
 
 
 def _reminder(row: Row[Any], **changes: object) -> Reminder:
-    values = {**row._mapping, **changes}
+    values = {**row._asdict(), **changes}
     del values["lease_until"]
     for name in _TIMES:
         values[name] = None if values[name] is None else moment(values[name])

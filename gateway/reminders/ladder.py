@@ -121,7 +121,7 @@ class Ladder:
         try:
             return self._templates.render(language, TEMPLATE, **values).strip()
         except Exception as error:  # noqa: BLE001  # a template can do anything
-            log.error("the reminder's template failed", language=language, error=str(error))
+            log.error("template-failed", language=language, cause=type(error).__name__)
             return _PLAIN.get(language, _PLAIN["en"]).format(office=values["office"])
 
     def _language(self, one: Delivered, person: DutyPerson | None, directory: Directory) -> str:

@@ -33,4 +33,5 @@ reminders = Table(
     UniqueConstraint("delivery_id", "step", "number"),
     Index("ix_reminders_state_due_at", "state", "due_at"),
     Index("ix_reminders_document_id", "document_id"),
+    Index("ix_reminders_unit_id_state", "unit_id", "state"),
 )

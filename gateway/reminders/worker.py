@@ -92,7 +92,7 @@ class ReminderWorker:
             except Exception as error:  # noqa: BLE001
                 # The daemon must outlive a mistake here; the health page shows it.
                 self._trouble = "the reminder worker had an unexpected error, see the log"
-                _log.exception("reminders-failed", kind=type(error).__name__)
+                _log.exception("reminders-failed", cause=type(error).__name__)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.poll_seconds):
                     await self._wake.wait()
@@ -131,7 +131,7 @@ class ReminderWorker:
     async def _take_and_hand_over(self) -> int:
         now = self._clock.now()
         # Held after a restore: what went out since the backup would go out twice.
-        if not await self._database.read(lambda c: book.has_due(c, now) and not is_held(c)):
+        if not await self._database.glance(lambda c: book.has_due(c, now) and not is_held(c)):
             return 0
         seconds = self._notifier.patience + _LEASE_MARGIN_SECONDS
         taken = await self._database.write(
@@ -148,7 +148,7 @@ class ReminderWorker:
 
     async def _hand_over(self, one: Reminder) -> None:
         # Just before: a sign-for since the lease has turned the row to stopping.
-        state = await self._database.read(lambda c: book.state_of(c, one.id))
+        state = await self._database.glance(lambda c: book.state_of(c, one.id))
         if state is ReminderState.STOPPING:
             await self._stop(one)
             return
@@ -172,14 +172,24 @@ class ReminderWorker:
             return
         reach("reminder-handed-over")
         if await self._enter(one, answer):
-            _log.info("reminder-handed-over", reminder=one.id, repeated=answer.repeated)
+            _log.info(
+                "reminder-handed-over",
+                reminder=one.id,
+                document=one.document_id,
+                repeated=answer.repeated,
+            )
 
     async def _stop(self, one: Reminder) -> None:
         """Signed for: if the carrier has it after all that is a fact, else it is cancelled."""
         try:
             has_it = await self._is_found(one)
         except CannotHandOver as error:
-            _log.warning("reminder-unknown", reminder=one.id, cause=error.cause)
+            _log.warning(
+                "reminder-unknown",
+                reminder=one.id,
+                document=one.document_id,
+                cause=error.cause,
+            )
             return  # the lease ends, and it is asked again
         if not has_it and await self._database.write(
             lambda c: book.cancel(c, one), "reminder-done"
@@ -210,7 +220,13 @@ class ReminderWorker:
 
     async def _try_later(self, one: Reminder, error: Exception) -> None:
         cause = str(error) or "the carrier did not answer in time"
-        _log.warning("reminder-not-taken", reminder=one.id, attempt=one.attempts, cause=cause)
+        _log.warning(
+            "reminder-not-taken",
+            reminder=one.id,
+            document=one.document_id,
+            attempt=one.attempts,
+            cause=cause,
+        )
         public = error.public if isinstance(error, CannotHandOver) else "the carrier cannot be used"
         if one.attempts >= self._settings.attempts:
             # The last try may have arrived although it seemed to fail: do not call it failed then.
@@ -231,7 +247,13 @@ class ReminderWorker:
             lambda c: book.fail(c, one, reason, detail, scribe), "reminder-done"
         ):
             self._observe("failed")
-            _log.warning("reminder-failed", reminder=one.id, reason=reason.value, detail=detail)
+            _log.warning(
+                "reminder-failed",
+                reminder=one.id,
+                document=one.document_id,
+                reason=reason.value,
+                cause=detail,
+            )
 
     async def _ask_for_reports(self) -> None:
         if not self._notifier.reports_back:

@@ -70,9 +70,12 @@ class Certificate:
 def read_certificate(octets: bytes) -> Certificate:
     """Read a binary certificate. Raises ValueError if it is not one."""
     try:
-        packets = list(PacketPile.from_bytes(octets))
-    except RuntimeError as error:
+        return _read(list(PacketPile.from_bytes(octets)))
+    except RuntimeError as error:  # also later, by a packet whose tag or algorithm is not known
         raise ValueError(str(error).partition("\n")[0]) from None
+
+
+def _read(packets: list[Packet]) -> Certificate:
     if not packets or packets[0].tag != Tag.PublicKey or not packets[0].fingerprint:
         raise ValueError("not an OpenPGP public key")
     primary = packets[0].fingerprint

@@ -28,17 +28,20 @@ from gateway.domain.event import Event
 from gateway.errors import CommandError
 from gateway.seals import tables as t
 from gateway.seals.book import Seal, SealBook
+from mailboxes.prepared import Prepared
 
-_VERSION = select(t.seal_book.c.version)
+_VERSION = Prepared(select(t.seal_book.c.version))
 _KNOWN_USE = exists().where(
     t.seal_uses.c.document_id == bindparam("document", type_=String),
     t.seal_uses.c.seal_id == t.seals.c.id,
 )
-_NOTE_USE = insert(t.seal_uses).from_select(
-    ["document_id", "seal_id", "at"],
-    select(
-        bindparam("document", type_=String), t.seals.c.id, bindparam("moment", type_=BigInteger)
-    ).where(t.seals.c.fingerprint == bindparam("fingerprint"), ~_KNOWN_USE),
+_NOTE_USE = Prepared(
+    insert(t.seal_uses).from_select(
+        ["document_id", "seal_id", "at"],
+        select(
+            bindparam("document", type_=String), t.seals.c.id, bindparam("moment", type_=BigInteger)
+        ).where(t.seals.c.fingerprint == bindparam("fingerprint"), ~_KNOWN_USE),
+    )
 )
 
 
@@ -123,7 +126,7 @@ def log_use(conn: Connection, document_id: str, fingerprint: str, *, now: dateti
     The exchange calls this in the transaction that accepts the document.
     """
     use = {"document": document_id, "fingerprint": fingerprint, "moment": milliseconds(now)}
-    conn.execute(_NOTE_USE, use)
+    _NOTE_USE.run(conn, use)
 
 
 def set_office_certificate(conn: Connection, certificate: bytes) -> None:
@@ -141,7 +144,7 @@ def load_book(conn: Connection) -> SealBook:
 
 def version(conn: Connection) -> int:
     """Goes up with each change of the book; 0 before the first."""
-    return conn.scalar(_VERSION) or 0
+    return _VERSION.scalar(conn) or 0
 
 
 def find(conn: Connection, name: str) -> Seal:

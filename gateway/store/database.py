@@ -1,4 +1,4 @@
-"""The database: writer threads whose commits have reached the disk, and readers in threads.
+"""The database: writer threads whose commits have reached the disk; `readings` reads.
 
 A unit of work is a function of a connection. It touches nothing but the database, never swallows an
 error of the database, and may be run twice. The promise of `await write(...)` is that the commit
@@ -22,16 +22,20 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, RootTransaction, create_engine, event, exc, select
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy import Connection, RootTransaction, exc, select
 
-from gateway.errors import CommitUnknown, ConfigurationError, StoreError, StoreUnavailable
+from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
 from gateway.store import postgres, sqlite
+from gateway.store.engine import make_engine, tell
 from gateway.store.fault import reach
+from gateway.store.readings import Readings, unavailable
+from gateway.store.turnstile import Turnstile
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -66,55 +70,6 @@ class _Unit:
     error: BaseException | None = None
 
 
-def make_engine(url: str, *, connections: int = 5, patience: float = 30.0) -> Engine:
-    """An engine whose transactions we begin ourselves; SQLite gets WAL with synchronous=FULL.
-
-    `patience` is how many seconds to wait for another process's write. A deferred transaction that
-    turns from reading to writing fails at once with "database is locked", whatever the timeout; so
-    the driver must never begin one by itself.
-    """
-    if not url.startswith("sqlite"):
-        try:
-            engine = create_engine(
-                url, pool_size=connections, max_overflow=4, hide_parameters=True,
-                connect_args=postgres.connect_args(patience),
-            )  # fmt: skip
-        except (exc.ArgumentError, ValueError):  # whose text may have the password
-            raise ConfigurationError(
-                "state.database: not a database URL such as "
-                "postgresql+psycopg://yizhan@db.heping.test/yizhan"
-            ) from None
-        event.listen(engine, "handle_error", postgres.keep_values_out)
-        return engine
-    engine = create_engine(
-        url, poolclass=QueuePool, pool_size=connections, max_overflow=4,
-        hide_parameters=True,  # else an error's text would carry titles into the log
-        connect_args={"timeout": patience, "check_same_thread": False},
-    )  # fmt: skip
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "cache_size=-16000",
-        "temp_store=MEMORY",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_execution_options().get("yizhan_write", False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        _tell(connection, "BEGIN")  # takes no lock yet, so it cannot fail
-
-
 class Database:
     """State behind two verbs, `write` and `read`; also for commands, as `write_now`, `read_now`."""
 
@@ -126,24 +81,26 @@ class Database:
         writers: int = 8,
         batch: int = 256,
         patience: float = 30.0,
+        shared: bool = False,
     ) -> None:
         """`writers` are PostgreSQL's, `batch` is SQLite's; `patience`: seconds to wait for a write
-        of another process."""
-        alone = url.startswith("sqlite")
+        of another process; `shared`: several processes write all the time (`store.turnstile`)."""
+        alone = self.near = url.startswith("sqlite")
         writers = 1 if alone else writers
-        self.engine = make_engine(url, connections=readers + writers, patience=patience)
+        # Each reader may keep a connection, and the event loop one.
+        self.engine = make_engine(url, connections=readers + writers + 1, patience=patience)
         self._writer = self.engine.execution_options(yizhan_write=True)
-        self._reader = self.engine  # a transaction of SQLite is one snapshot anyhow
-        if not alone:
-            self._reader = self.engine.execution_options(isolation_level=postgres.SNAPSHOT)
         self._batch = batch if alone else 1
         self._waiting: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._run = self._run_batches if alone else self._run_units
         self._writers = writers
         self._counting = threading.Lock()
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self._readings = Readings(self.engine, readers)
         self._failed = ""
+        file = self.engine.url.database
+        self._turnstile = Path(file) if shared and alone and file else None
+        self._turn, self._give_back = _no_turn()  # of the one writer thread
         self.commits = 0
         self.units = 0
 
@@ -152,6 +109,10 @@ class Database:
         """Why the database takes no more writes; empty while it does."""
         return self._failed
 
+    def fail(self, cause: str) -> None:
+        """Take no more writes, because another process of this daemon must not."""
+        self._failed = self._failed or cause
+
     @property
     def waiting(self) -> int:
         """Units of work that wait for the writer."""
@@ -159,6 +120,9 @@ class Database:
 
     def start(self) -> None:
         """Start the writer threads."""
+        if self._turnstile is not None:
+            turnstile = Turnstile(self._turnstile)
+            self._turn, self._give_back = turnstile.passed, turnstile.close
         self._threads = [
             threading.Thread(target=self._run, name="writer", daemon=True)
             for _ in range(self._writers)
@@ -173,7 +137,9 @@ class Database:
             self._waiting.put(None)
         for thread in threads:
             thread.join()
-        self._readers.shutdown()
+        self._give_back()
+        self._turn, self._give_back = _no_turn()
+        self._readings.stop()
         self.engine.dispose()
 
     async def write(self, work: Work[T], kind: str = "") -> T:
@@ -189,19 +155,38 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work)
+        return await self._readings.read(work)
+
+    async def glance(self, work: Work[T]) -> T:
+        """`read` for a row or two by their index: on SQLite in the event loop, see `Readings`."""
+        return await self._readings.glance(work)
 
     async def trouble(self) -> str:
         """Why the database takes no writes now, probed; empty if it does."""
         if self._failed:
             return self._failed
-        if self.engine.dialect.name == "sqlite":
+        if self._turnstile is not None:
+            return await self._trouble_of_turns(self._turnstile)
+        if self.near:
             return await asyncio.to_thread(sqlite.trouble, self.engine.url.database or "")
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.read(lambda connection: connection.execute(_PROBE).scalar())
         except TimeoutError:
             return "it does not answer"
+        except StoreError as error:
+            return error.cause
+        return ""
+
+    async def _trouble_of_turns(self, file: Path) -> str:
+        """Ask our own writer: to ask SQLite would be to push in front of who waits."""
+        if not await asyncio.to_thread(file.exists):
+            return "unable to open database file"
+        try:
+            async with asyncio.timeout(sqlite.LOCK_SECONDS):
+                await self.write(_nothing)
+        except TimeoutError:
+            return "database is locked"
         except StoreError as error:
             return error.cause
         return ""
@@ -220,19 +205,11 @@ class Database:
         try:
             return self._alone(in_turn, "")
         except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise _unavailable("the database cannot be written", error) from error
+            raise unavailable("the database cannot be written", error) from error
 
     def read_now(self, work: Work[T]) -> T:
         """`read` for a command: in this thread."""
-
-        def attempt() -> T:
-            with self._reader.connect() as connection, connection.begin():
-                return work(connection)
-
-        try:
-            return postgres.patiently(attempt)
-        except (exc.DBAPIError, exc.TimeoutError) as error:
-            raise _unavailable("the database cannot be read", error) from error
+        return self._readings.read_now(work)
 
     def _alone(self, work: Work[T], kind: str) -> T:
         """Run a unit in a transaction of its own, again if it lost to another one."""
@@ -246,7 +223,10 @@ class Database:
                 reach("after-commit", kind)
                 return result
 
-        return postgres.patiently(attempt)
+        if self._turnstile is None:
+            return postgres.patiently(attempt)
+        with closing(Turnstile(self._turnstile)) as turnstile, turnstile.passed():
+            return attempt()
 
     def _submit(self, work: Work[T], kind: str = "") -> Future[T]:
         unit = _Unit(work, Future(), kind)
@@ -270,9 +250,9 @@ class Database:
                 if postgres.is_ours(error):  # a broken constraint, a wrong statement
                     unit.done.set_exception(error)
                 else:
-                    unit.done.set_exception(_unavailable("the database cannot be written", error))
+                    unit.done.set_exception(unavailable("the database cannot be written", error))
             except exc.TimeoutError as error:
-                unit.done.set_exception(_unavailable("the database cannot be written", error))
+                unit.done.set_exception(unavailable("the database cannot be written", error))
             except BaseException as error:  # noqa: BLE001  # it belongs to the caller, who gets it
                 unit.done.set_exception(error)
             else:
@@ -312,7 +292,7 @@ class Database:
     def _commit(self, batch: list[_Unit]) -> None:
         kinds = [unit.kind for unit in batch]
         try:
-            with self._writer.connect() as connection:
+            with self._turn(), self._writer.connect() as connection:
                 transaction = connection.begin()
                 for unit in batch:
                     _run_in_savepoint(connection, unit)
@@ -353,26 +333,25 @@ class Database:
             raise CommitUnknown("the commit is in doubt", cause=cause) from error
 
 
+def _no_turn() -> tuple[Callable[[], AbstractContextManager[None]], Callable[[], None]]:
+    return nullcontext, lambda: None
+
+
+def _nothing(_connection: Connection) -> None:
+    """A unit of work that only shows that units of work are done."""
+
+
 def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
-    _tell(connection, "SAVEPOINT unit")
+    tell(connection, "SAVEPOINT unit")
     try:
         unit.result = unit.work(connection)
-        _tell(connection, "RELEASE SAVEPOINT unit")
+        tell(connection, "RELEASE SAVEPOINT unit")
     except BaseException as error:  # it belongs to the caller, who gets it
         if _has_ended(connection, error):
             raise
-        _tell(connection, "ROLLBACK TO SAVEPOINT unit")
-        _tell(connection, "RELEASE SAVEPOINT unit")
+        tell(connection, "ROLLBACK TO SAVEPOINT unit")
+        tell(connection, "RELEASE SAVEPOINT unit")
         unit.error = error
-
-
-def _tell(connection: Connection, statement: str) -> None:
-    """Straight to the driver: SQLAlchemy's own savepoints take ten times as long (145 us)."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-    finally:
-        cursor.close()
 
 
 def _has_ended(connection: Connection, error: BaseException) -> bool:
@@ -385,10 +364,6 @@ def _code(error: BaseException) -> int | None:
     """SQLite's primary result code behind an error, if there is one."""
     code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
     return code & 0xFF if isinstance(code, int) else None
-
-
-def _unavailable(sentence: str, error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(sentence, cause=postgres.sentence_of(error))
 
 
 def _fail(batch: list[_Unit], error: StoreError) -> None:

@@ -8,10 +8,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from gateway.domain.clock import milliseconds, moment
 from gateway.store.tables import store_facts
+from mailboxes.prepared import Prepared
 
 
 class Fact(StrEnum):
@@ -40,9 +41,13 @@ def remember(connection: Connection, fact: Fact, value: dict[str, Any], now: dat
 
 def recall(connection: Connection, fact: Fact) -> Known | None:
     """The fact as last written; None if it never was."""
-    query = select(store_facts.c.value, store_facts.c.at).where(store_facts.c.key == fact.value)
-    row = connection.execute(query).first()
+    row = _RECALL.first(connection, {"fact": fact.value})
     return None if row is None else Known(json.loads(row.value), moment(row.at))
+
+
+_RECALL = Prepared(
+    select(store_facts.c.value, store_facts.c.at).where(store_facts.c.key == bindparam("fact"))
+)
 
 
 def is_held(connection: Connection) -> bool:

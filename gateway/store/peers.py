@@ -137,7 +137,7 @@ class Neighbours:
             try:
                 await self._database.write(lambda c, words=words: _notify(c, words))  # type: ignore[misc]
             except StoreError as error:
-                log.warning("the other nodes were not told", cause=error.cause)
+                log.warning("nodes-not-told", cause=error.cause)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _keep_connected(self) -> None:
@@ -148,7 +148,7 @@ class Neighbours:
                 await self._live()
             except (psycopg.Error, OSError, TimeoutError) as error:
                 if self._elected:
-                    log.warning("this node is no longer elected", cause=postgres.sentence_of(error))
+                    log.warning("election-lost", cause=postgres.sentence_of(error))
             finally:
                 self._elected = False
             await asyncio.sleep(LOOK_SECONDS)
@@ -182,7 +182,7 @@ class Neighbours:
             key = postgres.key_of("elected")
             [self._elected] = await _ask(connection, "SELECT pg_try_advisory_lock(%s)", key)
             if self._elected:
-                log.info("this node is elected")
+                log.info("elected")
 
     def _hear(self, payload: str) -> None:
         who, _, what = payload.partition(" ")

@@ -35,20 +35,20 @@ def fsck(path: Path) -> str:
 async def _finish(path: Path, promised: list[Told], moment: int) -> list[str]:
     wrong: list[str] = []
     with _opened(path) as office:
-        await office.reminders.start()
-        await office.outbox._reclaim()
+        await office.backroom.reminders.start()
+        await office.backroom.outbox._reclaim()
         for _ in range(_TURNS):
-            busy = [await office.sealer.turn(), await office.outbox.turn()]
-            busy.append(bool(await office.reminders.work()))
+            busy = [await office.backroom.sealer.turn(), await office.backroom.outbox.turn()]
+            busy.append(bool(await office.backroom.reminders.work()))
             if not any(busy):
                 break
         else:
             wrong.append("there is always more to do")
-        directory = await office.directory.current()
+        directory = await office.premises.directory.current()
         for one in promised:
             account = directory.account(one.letter.sender)
             assert account is not None
-            accepted = await office.exchange.accept(
+            accepted = await office.intake.exchange.accept(
                 _submission(office, account.id, account.address, one.letter)
             )
             if accepted.document_id != one.document:
@@ -63,12 +63,10 @@ def _opened(path: Path) -> Iterator[PostOffice]:
     try:
         yield office
     finally:
-        office.exchange.close()
+        assert office.intake is not None
+        office.intake.shut()
         office.hashing.shutdown()
-        office.inspector._threads.shutdown()
-        for door in office.doors:
-            assert door._own_pool is not None
-            door._own_pool.shutdown()
+        office.intake.inspector._threads.shutdown()
         office.database.stop()
         if office.opener is not None:
             office.opener.close()

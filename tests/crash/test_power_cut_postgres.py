@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from gateway.store.database import make_engine
+from gateway.store.engine import make_engine
 from tests import databases, postgres
 from tests import office as offices
 from tests.crash import aftermath, recording, workload

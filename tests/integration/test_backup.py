@@ -89,8 +89,8 @@ def bring_back(
     assert told["config"] == str(to / "yizhan.toml")
     if like is None:
         return Office(to, 0, 0, 0)
-    old = (like.submission_port, like.submissions_port, like.console_port)
-    ports = free_ports(3)
+    old = (like.submission_port, like.submissions_port, like.console_port, like.portal_port)
+    ports = free_ports(4)
     office = Office(to, *ports)
     text = office.config.read_text(encoding="utf-8")
     for before, after in zip(old, ports, strict=True):

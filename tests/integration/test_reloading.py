@@ -105,7 +105,7 @@ def test_new_rules_count_for_the_next_message_of_a_session_that_goes_on(
         assert office.offer(client, "water", report("一"), "office")[0] == 250
         rule.write_text(REQUIRE, encoding="utf-8")
         said = reload()
-        assert all("not reloaded" not in line for line in said.values())
+        assert all("not-reloaded" not in line for line in said.values())
         code, text = office.offer(client, "water", report("二"), "office")
         assert (code, "needs your unit's seal" in text) == (550, True)
         rule.unlink()
@@ -129,9 +129,9 @@ def test_a_broken_file_leaves_the_old_rules_in_force_and_says_why(
     before = file.read_text(encoding="utf-8") if file.exists() else None
     file.write_text(text, encoding="utf-8")
     said = reload()
-    assert "the old stays in force" in said[step]
+    assert "not-reloaded" in said[step]
     assert str(file) in said[step]
-    assert all("not reloaded" not in line for other, line in said.items() if other != step)
+    assert all("not-reloaded" not in line for other, line in said.items() if other != step)
     # it serves as before, and it says the same to `check`
     office.accept("water", report(f"三 {name} {len(text)}"), "office")
     found = CliRunner().invoke(check.app, ["--config", str(office.config)])
@@ -141,7 +141,7 @@ def test_a_broken_file_leaves_the_old_rules_in_force_and_says_why(
         file.unlink()
     else:
         file.write_text(before, encoding="utf-8")
-    assert "not reloaded" not in reload()[step]
+    assert "not-reloaded" not in reload()[step]
 
 
 def test_a_new_certificate_is_shown_to_the_next_client_and_drops_nobody(
@@ -161,7 +161,7 @@ def test_a_new_certificate_is_shown_to_the_next_client_and_drops_nobody(
         # a key that does not fit leaves the last good pair in force
         (office.folder / "tls.key").write_bytes(old[1])
         said = reload()
-        assert "the old stays in force" in said["certificates"]
+        assert "not-reloaded" in said["certificates"]
         assert shown(office) == new.der
         assert client.noop()[0] == 250
     (office.folder / "tls.crt").write_bytes(old[0])

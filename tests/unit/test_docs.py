@@ -41,8 +41,9 @@ def test_pages_made_from_the_code_are_what_the_code_makes(name: str) -> None:
 
 def settings(model: type[Section] = Config, path: str = "") -> dict[str, str | None]:
     found: dict[str, str | None] = {}
+    says = manual.describe(model)
     for key, field in model.model_fields.items():
-        found[f"{path}{key}"] = field.description
+        found[f"{path}{key}"] = says[key]
         inner = manual.section_of(field)
         if inner is not None:
             found |= settings(inner, f"{path}{key}.")

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from gateway.errors import StoreUnusable
 from gateway.store import migrate
-from gateway.store.database import make_engine
+from gateway.store.engine import make_engine
 from tests.schema import all_tables
 
 
@@ -166,3 +166,22 @@ def test_a_migration_that_leaves_rows_without_their_document_is_undone(
     assert migrate.current(engine) == before
     with engine.connect() as connection:
         assert connection.execute(text("SELECT id FROM documents")).scalar() == "d"
+
+
+_DELIVERY = text(
+    "INSERT INTO deliveries (id, document_id, owner, address, via, role, state)"
+    " VALUES (7, 'd', 'unit:water', 'w@b', 'w@b', 'to', 'consigned')"
+)
+
+
+def test_deliveries_from_before_get_the_deadline_of_their_document(engine: Engine) -> None:
+    migrate.upgrade(engine, "0002")
+    with engine.begin() as connection:
+        connection.execute(_DOCUMENT)
+        connection.execute(text("UPDATE documents SET deadline = 12345"))
+        connection.execute(_DELIVERY)
+    migrate.upgrade(engine)
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT id, owner, deadline FROM deliveries")).one()
+        assert tuple(row) == (7, "unit:water", 12345)
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1

@@ -47,7 +47,7 @@ async def test_a_task_that_is_cancelled_at_the_end_is_no_news(office: Any) -> No
 async def test_a_daemon_whose_task_has_ended_ends_with_an_error(
     office: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def start() -> None:
+    async def start(_given: object) -> None:
         office._spawn("sealer", fails())
 
     async def stop() -> None:
@@ -57,6 +57,6 @@ async def test_a_daemon_whose_task_has_ended_ends_with_an_error(
     office.doors = []
     office.console = type("Console", (), {"port": 0})
     monkeypatch.setattr(daemon, "PostOffice", lambda *_: office)
-    monkeypatch.setattr(daemon, "welcome", lambda _: "")
+    monkeypatch.setattr(daemon, "welcome", lambda *_: "")
     with pytest.raises(TaskEnded, match="sealer"):
         await daemon._serve(office, office)

@@ -10,7 +10,7 @@ from gateway.policy.matter import Check, Matter
 
 async def look(matter: Matter) -> Mapping[str, Value]:
     """Count this offer; a stolen password must not empty itself over all units at once."""
-    sent = matter.rates.note(matter.account.id, matter.submission.received_at)
+    sent = await matter.rates.count(matter.account.id, matter.submission.received_at)
     return {"sent-last-minute": sent.last_minute, "sent-last-hour": sent.last_hour}
 
 

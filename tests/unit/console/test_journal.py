@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import structlog
 
 from gateway import journal
 from gateway.config import Log
+from gateway.journald import JournalStream
 
 
 @pytest.fixture
@@ -21,6 +23,10 @@ def out() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
     yield io.StringIO()
+    for handler in root.handlers:
+        stream = getattr(handler, "stream", None)
+        if isinstance(stream, JournalStream):
+            stream.close()
     root.handlers[:], level = before
     root.setLevel(level)
     structlog.reset_defaults()
@@ -113,3 +119,63 @@ def test_auto_knows_the_journals_own_stream(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("JOURNAL_STREAM", "1:1")
         assert not journal._is_journal(stream)
     assert not journal._is_journal(io.StringIO())
+
+
+def _entry(octets: bytes) -> dict[str, str]:
+    """An entry as the journal reads it."""
+    found = {}
+    while octets:
+        head, _, rest = octets.partition(b"\n")
+        name, equals, value = head.partition(b"=")
+        if not equals:
+            length = int.from_bytes(rest[:8], "little")
+            value, rest = rest[8 : 8 + length], rest[8 + length + 1 :]
+        found[name.decode()] = value.decode()
+        octets = rest
+    return found
+
+
+def test_the_journal_gets_a_field_for_each_value_and_no_value_makes_one(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind("journal")
+        monkeypatch.setattr("gateway.journald.SOCKET", Path("journal"))
+        monkeypatch.setattr(journal, "_is_journal", lambda _out: True)
+        say("auto", out)
+        log = structlog.stdlib.get_logger("yizhan.x")
+        log.warning(
+            "accepted", document="06f3", who="水务局\nPRIORITY=0\n\udcff", password="secret"
+        )
+        told = _entry(listening.recv(65_536))
+        assert told.pop("MESSAGE").startswith("accepted document=06f3 who=")
+        assert told == {
+            "PRIORITY": "4", "SYSLOG_IDENTIFIER": "yizhan", "YIZHAN_EVENT": "accepted",
+            "YIZHAN_DOCUMENT": "06f3", "YIZHAN_WHO": "水务局\nPRIORITY=0\n\\udcff",
+            "YIZHAN_PASSWORD": "(not logged)", "YIZHAN_LOGGER": "yizhan.x",
+        }  # fmt: skip
+        try:
+            raise OSError("gone")
+        except OSError:
+            log.exception("failed", probe="x")
+        told = _entry(listening.recv(65_536))
+        assert told["MESSAGE"].splitlines()[0] == "failed probe=x"
+        assert told["MESSAGE"].endswith("OSError: gone")
+    assert out.getvalue() == ""
+
+
+def test_a_journal_that_is_gone_costs_the_fields_and_not_the_line(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gateway.journald.SOCKET", Path("journal"))
+    monkeypatch.setattr(journal, "_is_journal", lambda _out: True)
+    say("journald", out)
+    structlog.stdlib.get_logger("yizhan").info("up")
+    assert out.getvalue() == "<6>up\n", "nobody listens: as before"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind("journal")
+        say("journald", out)
+    structlog.stdlib.get_logger("yizhan").info("still", who="水")
+    assert out.getvalue() == "<6>up\nstill who=水\n"

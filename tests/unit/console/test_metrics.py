@@ -40,18 +40,18 @@ def shown(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], flo
 def test_what_is_counted_is_shown() -> None:
     metrics = Metrics("0.1.0")
     metrics.count("yizhan_reminders_total", outcome="sent")
-    metrics.count("yizhan_submission_octets_total", 4096)
+    metrics.count("yizhan_submission_bytes_total", 4096)
     metrics.set("yizhan_smtp_connections", 3, door="starttls-2587")
-    metrics.observe("yizhan_acceptance_seconds", 0.02)
+    metrics.observe("yizhan_submission_duration_seconds", 0.02)
     commits = [5.0]
     metrics.watch("yizhan_database_commits_total", lambda: commits[0])
     metrics.watch("yizhan_database_waiting", lambda: 2.0)
     commits[0] = 7.0
     found = shown(metrics)
     assert found["yizhan_reminders_total", (("outcome", "sent"),)] == 1
-    assert found["yizhan_submission_octets_total", ()] == 4096
+    assert found["yizhan_submission_bytes_total", ()] == 4096
     assert found["yizhan_smtp_connections", (("door", "starttls-2587"),)] == 3
-    assert found["yizhan_acceptance_seconds_bucket", (("le", "0.025"),)] == 1
+    assert found["yizhan_submission_duration_seconds_bucket", (("le", "0.02"),)] == 1
     assert found["yizhan_database_commits_total", ()] == 7
     assert found["yizhan_database_waiting", ()] == 2
     assert found["yizhan_build_info", (("version", "0.1.0"),)] == 1
@@ -59,8 +59,8 @@ def test_what_is_counted_is_shown() -> None:
 
 
 def test_what_nobody_watches_is_absent_and_not_zero() -> None:
-    # `yizhan_free_octets 0` would be an alarm.
-    assert ("yizhan_free_octets", ()) not in shown(Metrics("0.1.0"))
+    # `yizhan_state_free_bytes 0` would be an alarm.
+    assert ("yizhan_state_free_bytes", ()) not in shown(Metrics("0.1.0"))
 
 
 def test_a_name_or_label_that_is_not_in_the_table_cannot_be_counted() -> None:
@@ -94,5 +94,5 @@ def test_all_that_a_door_tells_is_counted() -> None:
     failed = (("mechanism", "password"), ("outcome", "failed"))
     assert found["yizhan_logins_total", failed] == 1
     assert found["yizhan_submissions_total", (("outcome", "refused"),)] == 1
-    assert found["yizhan_submission_octets_total", ()] == 4096
-    assert found["yizhan_acceptance_seconds_count", ()] == 1
+    assert found["yizhan_submission_bytes_total", ()] == 4096
+    assert found["yizhan_submission_duration_seconds_count", ()] == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, select
 
-from gateway.delivery.outbox import OutboxWorker
+from gateway.delivery.outbox import BATCH, OutboxWorker
 from gateway.evidence.log import Log
 from gateway.evidence.tables import log_entries
 from gateway.exchange.outbox import Kind, hasten, leave
@@ -49,14 +49,15 @@ def notice(number: int = 0) -> bytes:
 async def test_what_one_node_is_taking_from_the_outbox_the_other_passes_over(
     house: House, other: Database
 ) -> None:
-    for name in "abcdefghijklmnopqrstuvwxyz":
+    for number in range(BATCH + 10):
+        name = f"d{number}"
         house.database.write_now(lambda c, n=name: leave(c, Kind.SUMMARY, n, {}, house.clock.now()))
     first, second = (OutboxWorker(one, {}, house.clock) for one in (house.database, other))
     with unfinished(other) as connection:
         theirs = second._lease(connection)
         async with asyncio.timeout(5):  # it does not wait
             ours = await house.database.write(first._lease)
-    assert len(theirs) == 16
+    assert len(theirs) == BATCH
     assert len(ours) == 10
     assert not {piece.id for piece in ours} & {piece.id for piece in theirs}
 

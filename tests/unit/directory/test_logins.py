@@ -252,4 +252,45 @@ def test_the_tables_of_guesses_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     table = guesses.Guesses(Submission(listeners=[Listener(port=0)]))
     for n in range(1000):
         table.wrong(f"login{n}", HERE, NOW, None)
-    assert len(table._pairs) == len(table._names) == 100
+        table.wrong("water", f"10.{n // 256}.0.{n % 256}", NOW, None)
+    assert len(table._pairs) == len(table._names) == len(table._places) == 100
+
+
+@pytest.mark.one_database("a matter of threads")
+async def test_guessers_however_many_leave_a_thread_to_the_others(
+    gate: Authenticator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two threads hash. Guesses from many addresses would keep both busy for seconds.
+    places = [f"10.9.{n}.1" for n in range(6)]
+    await asyncio.gather(*(fails(gate, "office", "wrong", at) for at in places))
+    started, finish = threading.Semaphore(0), threading.Event()
+    seen: list[str] = []
+
+    def slow(password_hash: str, password: str) -> bool:
+        seen.append(password)
+        started.release()
+        return (password != "wrong" or finish.wait(20)) and passwords.verify(
+            password_hash, password
+        )
+
+    monkeypatch.setattr("gateway.directory.logins.verify", slow)
+    guessing = [asyncio.create_task(fails(gate, "office", "wrong", at)) for at in places]
+    await asyncio.to_thread(started.acquire)
+    assert (await gate.check_password("water", GOOD, HERE)).login == "water"
+    assert seen == ["wrong", GOOD]
+    assert gate.waiting == len(places)
+    finish.set()
+    await asyncio.gather(*guessing)
+    assert gate.waiting == 0
+
+
+async def test_what_was_given_as_a_login_is_kept_only_if_it_is_one(gate: Authenticator) -> None:
+    # People type their password into the wrong field, and the log has what the error says.
+    failure = await fails(gate, GOOD, "water")
+    assert (failure.account, failure.cause) == ("", "unknown-login")
+    assert GOOD not in str(failure)
+    failure = await fails(gate, "WATER", "wrong")
+    assert (failure.account, failure.cause) == ("water", "wrong-password")
+    await lock(gate, ip=THERE)
+    failure = await fails(gate, "water", GOOD, THERE)
+    assert (failure.account, failure.cause) == ("water", "locked")

@@ -19,7 +19,7 @@ from pysequoia import SignatureMode, Tsk, sign
 from sqlalchemy import text
 
 from gateway import config, resources
-from gateway.daemon import _record
+from gateway.backroom import _record
 from gateway.errors import Refused
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.fsck.check import check

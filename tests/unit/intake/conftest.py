@@ -36,6 +36,9 @@ from gateway.domain.submission import Accepted
 from gateway.domain.submission import Submission as Offered
 from gateway.errors import Refused
 from gateway.intake.door import SubmissionDoor
+from gateway.intake.limits import Places
+from gateway.intake.services import Services
+from gateway.intake.sessions import Sessions
 from gateway.intake.tls import TlsHolder
 from gateway.store.database import Database
 from gateway.store.schema import metadata
@@ -340,17 +343,23 @@ def open_door(
             return known
 
         async def start() -> SubmissionDoor:
-            door = SubmissionDoor(
-                settings.listeners[0], settings, tls,
+            places = Places(settings.limits)
+            services = Services(
+                listener=settings.listeners[0],
+                limits=settings.limits,
+                host="mail.heping.test",
+                tls=tls,
+                certificates=registered,
                 directory=live,
                 authenticator=Authenticator(live, settings, SystemClock(), pool),
                 exchange=exchange,
-                host="mail.heping.test",
-                spool_directory=tmp_path,
                 clock=SystemClock(),
-                certificates=registered,
+                spool_directory=tmp_path,
+                pool=pool,
+                places=places,
                 metrics=counts,
-            )  # fmt: skip
+            )
+            door = SubmissionDoor(settings.listeners[0], Sessions(services), places, counts)
             await door.start()
             return door
 

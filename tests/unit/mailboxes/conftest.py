@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import MetaData
 
 from gateway.store.blobs import MemoryBlobs
-from gateway.store.database import Database, make_engine
+from gateway.store.database import Database
+from gateway.store.engine import make_engine
 from mailboxes.store import MailboxStore
 from mailboxes.tables import make_tables
 from tests.databases import Databases

@@ -278,3 +278,10 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for home in (folder, *folder.glob("*"), *folder.glob("gnupg/*")):
         if home.is_dir():
             subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=False)
+
+
+def test_a_packet_that_nobody_knows_makes_no_certificate() -> None:
+    # The library raises an error of its own only when such a packet is looked at.
+    octets = public(Tsk.generate("水务局 <water@heping.test>"))
+    with pytest.raises(ValueError, match="Unknown packet tag"):
+        read_certificate(octets + b"\xf0\x01x")

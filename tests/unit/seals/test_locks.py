@@ -46,6 +46,9 @@ def test_a_lock_of_gnupgs_other_programs_stays(home: Path) -> None:
     program = home / "keyboxd"  # of GnuPG 2.4; here it only sleeps
     shutil.copy("/bin/sleep", program)
     holder = subprocess.Popen([program, "60"])
+    # The kernel closes the pipe for which Popen waits before it gives the process its new name.
+    while Path(f"/proc/{holder.pid}/comm").read_text() != "keyboxd\n":
+        assert holder.poll() is None
     try:
         lock = home / "pubring.db.lock"
         lock.write_text(f"{holder.pid:10d}\n{HOST}\n")

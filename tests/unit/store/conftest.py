@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select
 
-from gateway.store.database import Database, make_engine
+from gateway.store.database import Database
+from gateway.store.engine import make_engine
 from tests.databases import Databases
 
 notes = Table(

@@ -19,7 +19,8 @@ from sqlalchemy import Connection, exc, insert, select, text, update
 
 from gateway.errors import CommandError, CommitUnknown, StoreUnavailable, StoreUnusable
 from gateway.store import migrate, postgres, server
-from gateway.store.database import Database, make_engine
+from gateway.store.database import Database
+from gateway.store.engine import make_engine
 from tests.databases import POSTGRESQL, Databases
 from tests.postgres import KEYED, Cluster
 from tests.unit.store.conftest import make_notes, note, notes, settled, texts
@@ -364,7 +365,7 @@ def test_a_start_waits_for_a_server_that_comes_later(own: Cluster) -> None:
 _UPGRADE = """
 import sys
 from gateway.store import migrate
-from gateway.store.database import make_engine
+from gateway.store.engine import make_engine
 migrate.upgrade(make_engine(sys.argv[1]))
 """
 

@@ -1,0 +1,126 @@
+"""The backroom: what works on documents after their `250`, once in a daemon however many workers.
+
+The sealer numbers and signs what was recorded, the outbox writes receipts, the ladder reminds, the
+sweeper tidies; peers on the same database are told, and heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.delivery.alerts import Alerts
+from gateway.delivery.letters import Bureau
+from gateway.delivery.outbox import OutboxWorker
+from gateway.delivery.receipts import Receipts
+from gateway.delivery.sealer import Sealer
+from gateway.delivery.summaries import Summaries
+from gateway.delivery.sweeper import Sweeper
+from gateway.evidence.log import Log
+from gateway.exchange.means import Means
+from gateway.exchange.notify import record_reminder
+from gateway.exchange.outbox import Kind
+from gateway.reminders.notifiers import make_notifier
+from gateway.reminders.reminder import ReminderOutcome
+from gateway.reminders.worker import ReminderWorker
+from gateway.seals.signer import load_office_signer
+from gateway.store import identity
+from gateway.store.peers import News, open_peers
+from gateway.workers.premises import Premises
+
+
+class Backroom:
+    """Everything that runs without a client."""
+
+    def __init__(
+        self,
+        premises: Premises,
+        warn: Callable[[str, str], str],
+        reminded: Callable[[str], None],
+    ) -> None:
+        """`warn` gives the sentence of a warning by language and code, `reminded` is told the
+        outcome of each reminder. Raises ConfigurationError."""
+        config, database, clock = premises.config, premises.database, premises.clock
+        bureau = Bureau(
+            database=database,
+            blobs=premises.blobs,
+            mailboxes=premises.mailboxes,
+            directory=premises.directory,
+            templates=premises.templates,
+            signer=load_office_signer(config.seals, config.state.directory),
+            clock=clock,
+            domain=config.office.domain,
+            host=config.office.host,
+            name=config.office.name,
+            name_en=config.office.name_en,
+            style=config.receipts.style,
+            security_officer=config.office.security_officer,
+            warn=warn,
+        )
+        self.peers = open_peers(database, clock, self._heard)
+        self.outbox = OutboxWorker(
+            database,
+            {
+                Kind.RECEIPT: Receipts(bureau).handle,
+                Kind.SUMMARY: Summaries(bureau).handle,
+                Kind.ALERT: Alerts(bureau).handle,
+            },
+            clock,
+            node=identity.node(config.state.directory),
+        )
+        self.sealer = Sealer(
+            database, Log(premises.key, config.office.domain), clock, self._sealed, self._elected
+        )
+        self.reminders = ReminderWorker(
+            database,
+            make_notifier(config.reminders),
+            lambda connection, outcome: _record(connection, premises.means, outcome),
+            clock,
+            config.reminders,
+            observe=reminded,
+        )
+        self.sweeper = Sweeper(database, premises.blobs, premises.mailboxes, clock, self._elected)
+
+    def wake(self) -> None:
+        """There are new records and new reminders."""
+        self.sealer.wake()
+        self.reminders.wake()
+        self.peers.tell(News.RECORDS)
+
+    def work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs until it is cancelled, by name."""
+        return {
+            "peers": self.peers.run(),
+            "sealer": self.sealer.run(),
+            "outbox": self.outbox.run(),
+            "reminders": self.reminders.run(),
+            "sweeper": self.sweeper.run(),
+        }
+
+    def _sealed(self) -> None:
+        self.outbox.wake()
+        self.peers.tell(News.SEALED)
+
+    def _heard(self, news: News) -> None:
+        if news is News.SEALED:
+            self.outbox.wake()
+        else:
+            self.sealer.wake()
+            self.reminders.wake()
+
+    def _elected(self) -> bool:
+        return self.peers.elected
+
+
+def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> None:
+    record_reminder(
+        connection,
+        means,
+        document_id=outcome.document_id,
+        delivery_id=outcome.delivery_id,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        now=outcome.at,
+    )

@@ -1,0 +1,120 @@
+"""The clients of one door that this process serves, from their TLS handshake to their leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+from weakref import WeakSet
+
+import structlog
+
+from gateway.intake import replies
+from gateway.intake.conversation import HANDSHAKE_SECONDS
+from gateway.intake.services import Services
+from gateway.intake.session import SubmissionSession
+
+log = structlog.get_logger("intake")
+
+_GRACE = 2.0  # seconds for sessions to end after their connection was cut
+
+Left = Callable[[], None]
+
+
+class Hall(Protocol):
+    """Where the clients of a door are served: `Sessions` in this process, or other processes."""
+
+    @property
+    def clients(self) -> int:
+        """Who is inside, those in their TLS handshake too."""
+
+    def admit(self, client: socket.socket, peer: str, left: Left) -> None:
+        """Serve a client, who has a place; the socket is the hall's from now on.
+
+        Never raises. `left` is called exactly once, when the client has gone, by whatever way.
+        """
+
+    async def empty(self, drain_seconds: float) -> None:
+        """Send idle clients away with 421 and wait for the others, who finish what they have begun.
+
+        After `drain_seconds` their connections are cut. A commit that runs even then goes on, and
+        the database's own stop waits for it.
+        """
+
+
+class Sessions:
+    """Serves clients here."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._clients: dict[asyncio.Task[None], SubmissionSession | None] = {}
+        self._ended: WeakSet[SubmissionSession] = WeakSet()
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
+
+    def admit(self, client: socket.socket, peer: str, left: Left) -> None:
+        task = asyncio.create_task(self._serve(client, peer))
+        self._clients[task] = None
+        task.add_done_callback(partial(self._gone, client, left))
+
+    async def empty(self, drain_seconds: float) -> None:
+        for task, session in self._clients.items():
+            if session is None:
+                task.cancel()
+            else:
+                session.leave(replies.STOPPING)
+        if not await self._emptied(drain_seconds):
+            for session in self._clients.values():
+                if session is not None:
+                    session.abort()
+            await self._emptied(_GRACE)
+
+    def close(self) -> None:
+        """Close connections whose clients have not hung up yet, for a process that ends now."""
+        for session in self._ended:
+            session.abort()
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Whether all clients have left within that time."""
+        if self._clients:
+            await asyncio.wait(set(self._clients), timeout=seconds)
+        return not self._clients
+
+    def _gone(self, client: socket.socket, left: Left, task: asyncio.Task[None]) -> None:
+        session = self._clients.pop(task)
+        if session is None:
+            client.close()  # it never got as far as a session, which closes its own
+        else:
+            self._ended.add(session)
+        left()
+
+    async def _serve(self, client: socket.socket, peer: str) -> None:
+        try:
+            session = await self._let_in(client, peer)
+            await session.finished()
+        except (OSError, ssl.SSLError) as error:
+            self._services.metrics.turned_away("tls")
+            log.info("tls-failed", peer=peer, cause=str(error))
+
+    async def _let_in(self, client: socket.socket, peer: str) -> SubmissionSession:
+        """Do the TLS handshake of an implicit door and begin the session."""
+        services = self._services
+        implicit = services.listener.tls == "implicit"
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        context = await services.handshake_context() if implicit else None
+        session = SubmissionSession(services, peer)
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: session,
+            client,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit else None,
+        )
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine runs in a task
+        self._clients[task] = session
+        return session

@@ -1,0 +1,1 @@
+"""The people's door: passwords, their own data, and the settings that their mail programs fetch."""

@@ -1,0 +1,1 @@
+"""What an operator asks: how the office stands, what happened to one document, what is wrong."""

@@ -132,7 +132,7 @@ def test_a_place_or_a_python_that_cannot_be_is_told(stage: Any, tmp_path: Path) 
 def test_installed_it_works_and_purged_it_leaves_only_what_the_office_has_made(
     package: Path, fresh: Machine
 ) -> None:
-    assert fresh.left() == set()
+    before = fresh.named()  # checkouts of ours are not the package's
     brought = fresh.bring(package)
     told = fresh.run("dpkg", "--install", brought)
     assert "yizhan: now make the office: yizhan init" in told
@@ -150,11 +150,11 @@ def test_installed_it_works_and_purged_it_leaves_only_what_the_office_has_made(
     assert "make the office" not in fresh.run("dpkg", "--install", brought)  # an upgrade
     fresh.run("dpkg", "--remove", "yizhan")
     info = {f"/var/lib/dpkg/info/yizhan.{kind}" for kind in ("list", "postrm")}
-    assert fresh.left() == {*STATE, *info}
+    assert fresh.named() - before == {*STATE, *info}
     told = fresh.run("dpkg", "--purge", "yizhan")
     for folder in STATE:
         assert f"yizhan: {folder} is kept, with all that is in it" in told
-    assert fresh.left() == set(STATE)
+    assert fresh.named() - before == set(STATE)
     assert made(fresh) == kept
     assert fresh.run("id", "-nu", "yizhan") == "yizhan\n"
 
@@ -162,11 +162,13 @@ def test_installed_it_works_and_purged_it_leaves_only_what_the_office_has_made(
 def test_purged_before_an_office_was_made_it_leaves_the_user_alone(
     package: Path, fresh: Machine
 ) -> None:
+    before = fresh.named()
     fresh.run("dpkg", "--install", fresh.bring(package))
     fresh.run("systemctl", "enable", "yizhan.service", "yizhan-fsck.timer")
-    assert "/etc/systemd/system/sockets.target.wants/yizhan-submission.socket" in fresh.left()
+    wanted = "/etc/systemd/system/sockets.target.wants/yizhan-submission.socket"
+    assert wanted in fresh.named() - before
     assert "kept" not in fresh.run("dpkg", "--purge", "yizhan")
-    assert fresh.left() == set()
+    assert fresh.named() == before
     assert fresh.run("id", "-nu", "yizhan") == "yizhan\n"
 
 
@@ -254,6 +256,7 @@ def test_under_a_real_systemd_the_office_opens_works_restarts_and_goes(
 
 
 def live_under_systemd(fresh: Machine, package: str) -> None:
+    before = fresh.named()
     fresh.run("dpkg", "--install", package)
     assert "listening" not in fresh.run("systemctl", "list-units", "yizhan*", "--all")
     password = re.search(r"password (\S+)", make_office(fresh))
@@ -289,4 +292,4 @@ def live_under_systemd(fresh: Machine, package: str) -> None:
 
     fresh.run("dpkg", "--purge", "yizhan")
     assert fresh.run("systemctl", "list-units", "yizhan*", "--all", "--no-legend") == ""
-    assert fresh.left() == {*STATE, "/backup/yizhan"}
+    assert fresh.named() - before == {*STATE, "/backup/yizhan"}

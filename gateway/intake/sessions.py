@@ -52,6 +52,7 @@ class Sessions:
         self._services = services
         self._clients: dict[asyncio.Task[None], SubmissionSession | None] = {}
         self._ended: WeakSet[SubmissionSession] = WeakSet()
+        self._emptying = False
 
     @property
     def clients(self) -> int:
@@ -63,11 +64,12 @@ class Sessions:
         task.add_done_callback(partial(self._gone, client, left))
 
     async def empty(self, drain_seconds: float) -> None:
+        self._emptying = True
         for task, session in self._clients.items():
-            if session is None:
-                task.cancel()
-            else:
+            if session is not None:
                 session.leave(replies.STOPPING)
+            elif self._services.listener.tls == "implicit":
+                task.cancel()  # it is in its handshake, where nothing can be said
         if not await self._emptied(drain_seconds):
             for session in self._clients.values():
                 if session is not None:
@@ -117,4 +119,6 @@ class Sessions:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in a task
         self._clients[task] = session
+        if self._emptying:  # it had come in just before
+            session.leave(replies.STOPPING)
         return session

@@ -1,14 +1,13 @@
 """Serves the portal over HTTPS inside the daemon's own event loop.
 
-The accepting is done here: a client has its place before its TLS handshake, a handshake takes ten
-seconds at most and a connection a minute, so that whoever sends slowly, or nothing, only waits for
-the end. One process serves it, since the sessions are in its memory.
+A client has its place before its TLS handshake, a handshake takes ten seconds at most and a
+connection a minute, so that whoever sends slowly, or nothing, only waits for the end. One process
+serves it, since the sessions are in its memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 from typing import Protocol
@@ -20,10 +19,11 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from gateway.accepting import Acceptor, listen
 from gateway.authority import read_certificates
 from gateway.config import Config
 from gateway.config import Portal as Settings
-from gateway.errors import CommandError, ConfigurationError
+from gateway.errors import CommandError
 from gateway.expiry import ca_file
 from gateway.portal.autoconfig import Facts
 from gateway.portal.servers import incoming, outgoing
@@ -31,7 +31,6 @@ from gateway.portal.servers import incoming, outgoing
 HANDSHAKE_SECONDS = 10.0
 CONNECTION_SECONDS = 60.0
 _BACKLOG = 64
-_PAUSE = 1.0  # seconds until accepting is tried again when the system is out of descriptors
 _DRAIN_SECONDS = 2.0
 _LARGEST_HEAD = 16_384  # octets of a request's line and headers
 log = structlog.stdlib.get_logger("yizhan.portal")
@@ -113,14 +112,13 @@ class Portal:
             h11_max_incomplete_event_size=_LARGEST_HEAD,
             timeout_keep_alive=5,
         )
-        self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._acceptor: Acceptor | None = None
         self._clients: set[asyncio.Task[None]] = set()
 
     @property
     def port(self) -> int:
         """The TCP port in use; 0 while the door is closed."""
-        return int(self._socket.getsockname()[1]) if self._socket else 0
+        return self._acceptor.port if self._acceptor else 0
 
     def reload(self) -> None:
         """Take a renewed certificate. Raises ConfigurationError; then the old one stays."""
@@ -131,29 +129,16 @@ class Portal:
 
         Raises ConfigurationError if the address or port cannot be used.
         """
-        self._socket = inherited or self._listen()
-        self._socket.setblocking(False)
-        self._config.load()
-        self._accepting = asyncio.create_task(self._accept(self._socket), name="portal")
-
-    def _listen(self) -> socket.socket:
         address, port = self._settings.address, self._settings.port
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            return socket.create_server((address, port), family=family, backlog=_BACKLOG)
-        except OSError as error:
-            raise ConfigurationError(
-                f"portal.port: cannot listen on {address} port {port}: "
-                f"{os.strerror(error.errno or 0)}"
-            ) from None
+        listening = inherited or listen(address, port, _BACKLOG, "portal.port")
+        self._config.load()
+        self._acceptor = Acceptor(listening, self._receive)
 
     async def stop(self) -> None:
         """Let nobody in any more, finish running answers, and cut what remains."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            await asyncio.wait({self._accepting})
-        if self._socket is not None:
-            self._socket.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._clients:
@@ -161,20 +146,11 @@ class Portal:
         for task in list(self._clients):
             task.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
-        self._socket = self._accepting = None
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, peer = await loop.sock_accept(listening)
-            except OSError as error:
-                log.warning("accept-failed", cause=str(error))
-                await asyncio.sleep(_PAUSE)
-                continue
-            task = asyncio.create_task(self._serve(client, str(peer[0])))
-            self._clients.add(task)
-            task.add_done_callback(self._clients.discard)
+    def _receive(self, client: socket.socket, peer: str) -> None:
+        task = asyncio.create_task(self._serve(client, peer))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
 
     async def _serve(self, client: socket.socket, peer: str) -> None:
         """One client, from its place at the door to its leaving."""

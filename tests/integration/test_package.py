@@ -219,7 +219,8 @@ import socket, subprocess
 restart, answered = subprocess.Popen(["systemctl", "restart", "yizhan"]), 0
 while restart.poll() is None:
     with socket.create_connection(("127.0.0.1", 587), 60) as client:
-        assert client.recv(4) == b"220 "
+        greeting = client.recv(4)
+        assert greeting == b"220 ", greeting
     answered += 1
 assert restart.returncode == 0 and answered
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+
+from mailboxes.remembered import remembered
 
 _MAX_ADDRESSES = 10_000
 _MAX_LENGTH = 500_000  # letters of one field
@@ -137,7 +138,7 @@ def take_apart(text: str) -> Sequence[RawAddress]:
     return _take_apart(text)
 
 
-@lru_cache(256)  # one message asks for the same few fields a dozen times
+@remembered(256)
 def _take_apart(text: str) -> tuple[RawAddress, ...]:
     return tuple(_Reader(text).read())
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+
+from mailboxes.remembered import remembered
 
 GUESS: Sequence[str] = ("utf-8", "gb18030")
 
@@ -161,7 +162,7 @@ def _label(charset: str) -> str:
     return charset.strip().strip("\"'").lower().partition("*")[0]
 
 
-@lru_cache(256)
+@remembered(256)
 def _codec(charset: str) -> str:
     """Python's name of the codec, or empty if there is no such charset."""
     label = _label(charset)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from io import BytesIO
 
 from mailboxes import addresses as address_fields
 from mailboxes.charset import GUESS, charset_text, raw_text, storable, wire_octets
 from mailboxes.parameters import Parameters
+from mailboxes.remembered import remembered
 
 __all__ = ["addresses", "charset_text", "decode_body", "decode_text", "parameter"]
 
@@ -49,7 +49,7 @@ def _decoded(value: bytes, guess: Sequence[str]) -> str:
     return storable(_words_text(raw_text(value, guess)[0]))
 
 
-_remembered = lru_cache(512)(_decoded)  # one message asks for the same few fields a dozen times
+_remembered = remembered(512)(_decoded)
 
 
 def parameter(parameters: Parameters, name: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from mailboxes.charset import parsed_octets, parsing_text, wire_text
+from mailboxes.remembered import remembered
 
 Parameters = tuple[tuple[str, str], ...]
 
@@ -52,7 +52,7 @@ def _take_apart(value: bytes) -> tuple[str, Parameters]:
     return wire_text(parsed_octets(main, codec)), _joined(found)
 
 
-_remembered = lru_cache(512)(_take_apart)
+_remembered = remembered(512)(_take_apart)
 
 
 def spellings(value: bytes, name: str) -> list[str]:

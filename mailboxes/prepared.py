@@ -27,7 +27,8 @@ _NONE: Values = {}
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The statement for one dialect and, if it has a list, for one length of it."""
+    """The statement for one dialect and, if it has a list, for one length of it; an INSERT, for
+    one number of columns."""
 
     text: str
     arguments: Callable[[Values], Any]
@@ -41,6 +42,7 @@ class Prepared:
         """`some` names the one parameter that is a list (`bindparam(some, expanding=True)`)."""
         self._statement = statement
         self._some = some
+        self._inserts = isinstance(statement, Insert)
         self._plans: dict[tuple[str, int], _Plan] = {}
 
     def all(self, connection: Connection, values: Values = _NONE) -> list[Any]:
@@ -86,11 +88,13 @@ class Prepared:
             cursor.close()
 
     def run_each(self, connection: Connection, rows: Sequence[Values]) -> None:
-        """Run it for each of these, in one go where the driver can."""
+        """Run it for each of these, in one go where the driver can. All have the same keys."""
         if len(rows) == 1:
             self.run(connection, rows[0])
         elif rows:
             plan = self._plan(connection, rows[0])
+            if any(row.keys() != rows[0].keys() for row in rows):
+                raise TypeError("rows that are written in one go have the same columns")
             cursor = connection.connection.cursor()
             self._call(connection, cursor, plan, [plan.arguments(row) for row in rows], many=True)
             cursor.close()
@@ -104,7 +108,8 @@ class Prepared:
         return plan, cursor
 
     def _plan(self, connection: Connection, values: Values) -> _Plan:
-        key = (connection.dialect.name, len(values[self._some]) if self._some else 0)
+        length = len(values[self._some]) if self._some else len(values) if self._inserts else 0
+        key = (connection.dialect.name, length)
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._make(connection.dialect, values)
@@ -134,7 +139,7 @@ class Prepared:
         statement = self._statement
         compiled = statement.compile(
             dialect=dialect,
-            column_keys=list(values) if isinstance(statement, Insert) else None,
+            column_keys=list(values) if self._inserts else None,
         )
         assert isinstance(compiled, SQLCompiler)  # noqa: S101  # only DDL compiles to anything else
         for parameter in compiled.binds.values():

@@ -16,6 +16,8 @@ _AROUND = len("=?utf-8?b??=")
 def encoded_words(text: str, *, before: int = 0, line: int = _LINE) -> str:
     """The text as encoded words, each on a line of its own; `before` is what stands on the first
     line already, `line` what a line may hold. No letter is split between two words."""
+    if not text:
+        return ""  # a word of no letters is none (RFC 2047, 2)
     words: list[str] = []
     octets = b""
     room = _room(min(line - before, _WORD))

@@ -19,7 +19,7 @@ from gateway.directory.live import LiveDirectory
 from gateway.directory.model import Account, Unit
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock, milliseconds
-from gateway.domain.document import MessageClass, SealRule
+from gateway.domain.document import MessageClass, Opening, SealRule
 from gateway.domain.event import Reason
 from gateway.domain.ids import new_id
 from gateway.domain.submission import Accepted, Submission
@@ -46,6 +46,7 @@ from gateway.seals.opener import Opener
 from gateway.store.blobs import Blobs
 from gateway.store.database import Database
 from gateway.store.fault import reach
+from mailboxes.remembered import forget
 
 log = structlog.stdlib.get_logger("yizhan.exchange")
 
@@ -109,6 +110,17 @@ class Exchange:
 
         Raises Refused with the sentence for the clerk, Deferred, StoreUnavailable, CommitUnknown.
         """
+        try:
+            accepted, opening = await self._take(submission)
+        except BaseException:
+            forget()  # what may have been refused for what it says
+            raise
+        if opening is not Opening.PLAIN:
+            forget()
+        return accepted
+
+    async def _take(self, submission: Submission) -> tuple[Accepted, Opening]:
+        """`accept`, and whether the content is for everybody's eyes."""
         directory = await self._directory.current()
         account, unit = self._sender(directory, submission)
         book = await self._seals.current()
@@ -129,7 +141,7 @@ class Exchange:
         }
         if known:
             log.info("accepted", document=known, repeated=True, **told)
-            return Accepted(known, repeated=True)
+            return Accepted(known, repeated=True), Opening.PLAIN  # not looked at
         if refused is not None:
             raise refused.error()
         inspection = await judges.inspector.inspect(
@@ -171,7 +183,7 @@ class Exchange:
             seal=inspection.seal.state.value,
             **told,
         )
-        return accepted
+        return accepted, inspection.opening
 
     async def reject(self, submission: Submission, refused: Refused) -> NoReturn:
         """Write evidence and receipt of a refusal that a door has decided after DATA (line ends,

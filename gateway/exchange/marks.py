@@ -11,6 +11,7 @@ import unicodedata
 from functools import lru_cache
 
 from gateway.domain.script import fold, visible
+from mailboxes.remembered import remembered
 
 _WORDS = (
     r"部分|未验|已验|已?过期|已?注销|不明|伪|假|真|有效|无效|已核|ok|valid|true|false|checked|"
@@ -27,7 +28,7 @@ _MOST_ROUNDS = 8
 _LONGEST = 4_000  # letters that are looked at; a longer subject is cut, as programs cut it too
 
 
-@lru_cache(512)
+@remembered(512)
 def without_marks(subject: str) -> str:
     """The subject without anything that a reader could take for a mark of this office."""
     subject = subject[:_LONGEST]

@@ -45,6 +45,7 @@ from gateway.policy.examine import examine
 from gateway.policy.extract import OLD_OFFICE, extract, skip_reading
 from gateway.seals.book import SealBook
 from gateway.seals.judge import Judgement, judge
+from mailboxes.remembered import forget
 from mailboxes.scan import scan
 
 T = TypeVar("T")
@@ -190,6 +191,7 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
         answer = _answer(unpack(Request, octets), book, incoming, outgoing)
         write_frame(outgoing, b"I", answer)
         outgoing.flush()
+        forget()
         # A PDF's objects point at each other: without this they would stay for some mails more.
         gc.collect()
 

@@ -32,3 +32,7 @@ def test_a_letter_is_never_split_between_two_words() -> None:
         [(octets, charset)] = decode_header(word)
         assert charset == "utf-8"
         octets.decode("utf-8")
+
+
+def test_of_no_text_there_is_no_word() -> None:
+    assert encoded_words("") == ""

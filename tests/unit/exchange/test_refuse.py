@@ -13,6 +13,7 @@ from gateway.directory.edit import change_unit
 from gateway.directory.model import UnitClass
 from gateway.directory.tables import accounts, directory_version
 from gateway.errors import Deferred, Refused
+from mailboxes import remembered
 from tests import letters
 from tests.house import House
 from tests.schema import all_tables
@@ -71,6 +72,13 @@ async def test_a_refused_document_gets_one_record_for_each_recipient(house: Hous
     assert house.events(refusal_id) == [
         ("SubmissionRejection", "office"), ("SubmissionRejection", "water"),
     ]  # fmt: skip
+
+
+async def test_nothing_of_a_refused_document_is_remembered(house: House) -> None:
+    await house.accept("finance", letters.plain("finance", "office", "关于开会的通知"), "office")
+    assert any(one.cache_info().currsize for one in remembered._ALL)
+    await refused(house, "finance", marked(), "office")
+    assert not any(one.cache_info().currsize for one in remembered._ALL)
 
 
 async def test_nothing_of_a_marked_document_is_kept_or_quoted(house: House) -> None:

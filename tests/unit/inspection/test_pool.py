@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pysequoia import Cert, Tsk, encrypt
@@ -20,7 +22,7 @@ from gateway import config
 from gateway.domain.document import Opening
 from gateway.domain.submission import Content
 from gateway.errors import Deferred
-from gateway.policy import child
+from gateway.policy import child, pool
 from gateway.policy.child import BadFrame, pack, unpack
 from gateway.policy.examine import examine
 from gateway.policy.extract import extract
@@ -38,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # A child whose reader of files does what a hostile file might bring a real one to.
 _SABOTAGED = """
 import os, sys, time
-from gateway.policy import child
+from gateway.policy import child, pool
 real = child.extract
 def extract(name, declared, octets, budget):
     if name == "kill.zip":
@@ -285,3 +287,44 @@ async def test_a_short_mail_is_examined_within_milliseconds(
             await look(made, short)
             await look(made, attached)
         assert (time.perf_counter() - before) / 40 < 0.25
+
+
+class _Watched(FakeOpener):
+    """An opener that says in which thread it was used."""
+
+    def __init__(self, secret: bytes, seen: list[threading.Thread]) -> None:
+        super().__init__(secret)
+        self._seen = seen
+
+    def open(self, ciphertext: bytes) -> bytes:
+        self._seen.append(threading.current_thread())
+        return super().open(ciphertext)
+
+
+async def test_a_short_message_is_examined_in_the_event_loop_but_opened_in_a_thread(
+    content: Callable[[bytes], Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined: list[threading.Thread] = []
+    real = pool.examine
+
+    def watched(*given: Any, **more: Any) -> Inspection:
+        examined.append(threading.current_thread())
+        return real(*given, **more)
+
+    monkeypatch.setattr(pool, "examine", watched)
+    here = threading.current_thread()
+    opened: list[threading.Thread] = []
+    secret = Tsk.generate("Office <postmaster@heping.test>")
+    public = Cert.from_bytes(bytes(secret.extract_certificate()))
+    inner = message("机密\n正文")
+    async with inspector() as made:
+        long = message("机密\n" + "正文" * pool.AT_ONCE)
+        for octets in (inner, long):
+            assert (await look(made, content(octets))).markings
+        assert [thread is here for thread in examined] == [True, False]
+        del examined[:]
+        opener = _Watched(bytes(secret), opened)
+        found = await look(made, content(_encrypted(encrypt(inner, [public]))), opener=opener)
+        assert found.opening is Opening.OPENED
+        assert found.markings
+        assert [thread is here for thread in examined + opened] == [False, False]

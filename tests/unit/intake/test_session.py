@@ -16,6 +16,7 @@ from gateway.directory.passwords import hash_password
 from gateway.directory.tables import accounts
 from gateway.errors import ConfigurationError, Deferred, Refused, StoreUnavailable
 from gateway.intake import replies
+from gateway.intake.conversation import Conversation
 from gateway.store.database import Database
 
 
@@ -369,3 +370,29 @@ def test_a_session_does_not_outlive_its_password(open_door, directory_url):
                 assert answer.startswith("421 4.7.0 The account was changed")
     finally:
         database.stop()
+
+
+def test_the_replies_to_a_pipelined_group_travel_together(open_door, monkeypatch):
+    sent: list[bytes] = []
+    real = Conversation.send
+
+    async def note(self: Conversation, octets: bytes) -> None:
+        sent.append(self._unsent + octets)
+        await real(self, octets)
+
+    client = open_door().connect()
+    client.begin()
+    monkeypatch.setattr(Conversation, "send", note)
+    group = "MAIL FROM:<water@heping.test>", "RCPT TO:<office@heping.test>", "RCPT TO:<x@y>"
+    client.send("".join(f"{line}\r\n" for line in (*group, "DATA")).encode())
+    codes = [client.reply()[:3] for _ in range(4)]
+    client.send(b"a: b\r\n\r\n.\r\n")
+    assert client.reply()[:3] == "250"
+    assert codes == ["250", "250", "550", "354"]
+    # What was refused goes out at once, with all that waited.
+    assert [octets.count(b"\r\n") for octets in sent] == [3, 1, 1]
+    # One at a time they are answered one at a time.
+    del sent[:]
+    for line in (*group[:2], "RSET"):
+        client.ask(line)
+    assert [octets.count(b"\r\n") for octets in sent] == [1, 1, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import (
@@ -111,13 +112,30 @@ def test_an_error_of_the_driver_is_wrapped_like_any_other(
 
 
 def test_a_value_that_would_be_converted_is_refused_not_stored_otherwise(
-    connection: Connection,
+    tmp_path: Path,
 ) -> None:
+    """On SQLite; psycopg takes times as they are."""
     table = Table("prepared_times", MetaData(), Column("at", DateTime(timezone=True)))
-    if connection.dialect.name == "postgresql":
-        return  # psycopg takes times as they are
-    with pytest.raises(TypeError, match="conversion"):
+    engine = make_engine(f"sqlite:///{tmp_path}/times.db")
+    with engine.connect() as connection, pytest.raises(TypeError, match="conversion"):
         Prepared(insert(table)).run(connection, {"at": datetime.now(UTC)})
+    engine.dispose()
+
+
+def test_no_column_is_lost_when_a_later_row_has_others(connection: Connection) -> None:
+    _ADD_ALL.run_each(connection, [{"name": "few", "seen": False}])
+    _ADD_ALL.run_each(connection, [_paper("many", size=9)])
+    few, many = (_FIND.first(connection, {"name": name}) for name in ("few", "many"))
+    assert few is not None and many is not None
+    assert (few.octets, few.size, few.seen) == (None, 7, False)
+    assert (bytes(many.octets), many.size, many.seen) == (b"\0\xff", 9, True)
+    with pytest.raises(TypeError, match="same columns"):
+        _ADD_ALL.run_each(connection, [_paper("a"), _paper("b", size=9)])
+
+
+def test_a_value_that_is_missing_is_an_error_not_a_null(connection: Connection) -> None:
+    with pytest.raises((KeyError, exc.DBAPIError)):
+        _GROW.run(connection, {"paper": "one"})
 
 
 def test_it_begins_a_transaction_where_there_is_none(databases: Databases) -> None:

@@ -2,59 +2,31 @@
 
 `docs/configuration.md` and the sample file are made from this file (`yizhan check --manual`): the
 text below a setting describes it, and a test fails for one that has none. What an office has set is
-read by `config_file`.
+read by `config_file`; what a setting may be is in `config_types`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    field_validator,
-)
+from pydantic import Field, field_validator
 
+from gateway.config_types import (
+    Count,
+    IpAddress,
+    Network,
+    Octets,
+    Seconds,
+    Section,
+    is_domain,
+    is_host,
+)
 from gateway.domain.document import Urgency
 
-_LABEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _URL = re.compile("https://[a-z0-9.-]+(?::[0-9]+)?/")
-
-
-def _network(value: object) -> object:
-    try:
-        return ipaddress.ip_network(str(value))
-    except ValueError:
-        raise ValueError("must be a network such as 10.0.0.0/8") from None
-
-
-def _ip_address(value: str) -> str:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("must be an IP address such as 127.0.0.1 or ::1") from None
-
-
-IpAddress = Annotated[str, AfterValidator(_ip_address)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Octets = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network)]
-
-
-class Section(BaseModel):
-    """A table of the file. Unknown keys and wrong types are errors."""
-
-    # Each command reads the settings: what describes them is read by `manual` alone (0.1 s), and a
-    # table is prepared when the first value is put into it.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Office(Section):
@@ -83,7 +55,7 @@ class Office(Section):
     @field_validator("hostname")
     @classmethod
     def _is_a_host(cls, hostname: str) -> str:
-        if hostname and not _is_host(hostname):
+        if hostname and not is_host(hostname):
             raise ValueError("must be a lower-case host name such as mail.heping.test")
         return hostname
 
@@ -351,7 +323,7 @@ class Portal(Section):
     @field_validator("imap_host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
-        if host and not _is_host(host):
+        if host and not is_host(host):
             raise ValueError("must be a lower-case host name such as imap.heping.test")
         return host
 
@@ -441,12 +413,3 @@ class Config(Section):
     def blobs_directory(self) -> Path:
         """The folder of the blobs, for the driver `files`."""
         return self.blobs.directory or self.state.directory / "blobs"
-
-
-def is_domain(name: str) -> bool:
-    """Whether it can be the mail domain of an office."""
-    return "." in name and _is_host(name)
-
-
-def _is_host(name: str) -> bool:
-    return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))

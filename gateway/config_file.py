@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway import config_history
-from gateway.config import Config, Section
+from gateway.config import Config
+from gateway.config_types import Section
 from gateway.errors import ConfigurationError
 
 DEFAULT_PATH = Path("/etc/yizhan/yizhan.toml")

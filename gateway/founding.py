@@ -19,7 +19,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from gateway import authority, config_file
-from gateway import config as configuration
+from gateway.config import Config
+from gateway.config_types import is_domain
 from gateway.errors import CommandError, YizhanError
 from gateway.evidence import keys as evidence_keys
 from gateway.reminders.notifiers import spool
@@ -72,10 +73,10 @@ class Plan:
         return self.folder / RECOVERY_SECRET
 
 
-Fill = Callable[[Connection, configuration.Config], None]
+Fill = Callable[[Connection, Config], None]
 
 
-def nobody(_connection: Connection, _config: configuration.Config) -> None:
+def nobody(_connection: Connection, _config: Config) -> None:
     """An office without people."""
 
 
@@ -152,7 +153,7 @@ def _verify(plan: Plan) -> None:
             raise CommandError(f"{taken}: there is such a file already; nothing was changed")
     if plan.state.is_dir() and any(plan.state.iterdir()):
         raise CommandError(f"{plan.state}: this folder is not empty; nothing was changed")
-    if not configuration.is_domain(plan.domain):
+    if not is_domain(plan.domain):
         raise CommandError(f"{plan.domain!r} is not a domain name such as heping.test")
     if not (plan.name.strip() and (plan.name + plan.name_en).isprintable()):
         raise CommandError(f"{plan.name!r} is not a name")
@@ -226,9 +227,7 @@ def _make(plan: Plan, file: Path, now: datetime, say: Callable[[str], None], fil
         database.stop()
 
 
-def _make_storage_key(
-    plan: Plan, settings: configuration.Config, say: Callable[[str], None]
-) -> None:
+def _make_storage_key(plan: Plan, settings: Config, say: Callable[[str], None]) -> None:
     """The storage key, and its escrow to the office key and the recovery key."""
     if plan.recovery_certificate is None:
         say("making the recovery key ...")

@@ -17,7 +17,8 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from gateway.config import Config, Section
+from gateway.config import Config
+from gateway.config_types import Section
 
 _HEAD = """# Configuration
 

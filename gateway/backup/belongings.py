@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.config import Config, Section
+from gateway.config import Config
+from gateway.config_types import Section
 from gateway.errors import CommandError, ConfigurationError, YizhanError
 from gateway.evidence import keys as evidence_keys
 from gateway.seals.keyring import Keyring

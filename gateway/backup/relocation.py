@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gateway import config as configuration
 from gateway import config_file
 from gateway.backup.belongings import paths
 from gateway.config import Config
+from gateway.config_types import Section
 from gateway.errors import CommandError
 
 # Where a setting's file or folder goes; others keep the last part of their name.
@@ -78,12 +78,12 @@ def load(text: str, folder: Path) -> Config:
         return read
 
 
-def _moved(section: configuration.Section, old: Path, new: Path) -> Any:
+def _moved(section: Section, old: Path, new: Path) -> Any:
     """The same settings with each path below one folder below the other."""
     changes: dict[str, Any] = {}
     for name in type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, configuration.Section):
+        if isinstance(value, Section):
             changes[name] = _moved(value, old, new)
         elif isinstance(value, Path) and value.is_relative_to(old):
             changes[name] = new / value.relative_to(old)

@@ -16,7 +16,8 @@ from typing import Any
 from gateway import __version__, manual
 from gateway.cli.main import COMMANDS, load
 from gateway.cli.manual import EXIT_STATUSES, walk
-from gateway.config import Config, Section
+from gateway.config import Config
+from gateway.config_types import Section
 
 _WIDTH = 1000  # groff breaks the lines
 _SECTION_OF = {"yizhan.toml": 5}

@@ -17,7 +17,8 @@ from gateway.cli import main
 from gateway.cli import manual as command_manual
 from gateway.cli.folders import FolderGroup
 from gateway.cli.main import COMMANDS
-from gateway.config import Config, Section
+from gateway.config import Config
+from gateway.config_types import Section
 from gateway.console.metrics import METRICS
 from gateway.directory.csvfile import COLUMNS, read
 from gateway.policy.checks import CHECKS

@@ -6,6 +6,7 @@ the copy gets ports of its own.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,13 +34,31 @@ READY_SECONDS = 30.0
 POLICY = "[policy]\nextraction_children = 1"
 
 
+def _ports() -> Iterator[int]:
+    """Ports of this test process alone, round and round.
+
+    Below those that the kernel gives to clients (32768 and more), or a client somewhere could get
+    one between its choice here and the daemon's start.
+    """
+    share = 2_500
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw7").removeprefix("gw")) % 8
+    first = 12_000 + worker * share
+    begin = os.getpid() % share
+    return itertools.cycle(first + (begin + number) % share for number in range(share))
+
+
+_PORTS = _ports()
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago, on loopback."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    found: list[int] = []
+    for port in _PORTS:
+        if len(found) == count:
+            break
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 def make_template(folder: Path) -> Path:

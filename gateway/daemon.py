@@ -177,7 +177,7 @@ class PostOffice:
             await self.intake.close()
         self.hashing.shutdown(cancel_futures=True)
         reach("drained")
-        self.database.stop()
+        await self.database.close()
         self.opener.close()
 
     def reload(self) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 import structlog
 
@@ -22,7 +22,7 @@ from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.document import MessageClass, Opening, SealRule
 from gateway.domain.event import Reason
 from gateway.domain.ids import new_id
-from gateway.domain.submission import Accepted, Submission
+from gateway.domain.submission import Accepted, Content, Submission
 from gateway.errors import CommitUnknown, Deferred, Refused, StoreError
 from gateway.exchange import prefix, views
 from gateway.exchange.accept import (
@@ -43,13 +43,16 @@ from gateway.policy.rate import Rates
 from gateway.policy.verdict import Outcome, ReasonDetail, Verdict
 from gateway.seals.live import LiveSeals
 from gateway.seals.opener import Opener
-from gateway.store.blobs import Blobs
+from gateway.store.blobs import Begun, Blobs
 from gateway.store.database import Database
 from gateway.store.fault import reach
 from mailboxes.remembered import forget
 
 log = structlog.stdlib.get_logger("yizhan.exchange")
 
+T = TypeVar("T")
+
+_FEW = 16  # addressees whose rows are written in the event loop
 IN_MEMORY = 1_048_576  # octets: larger originals are read back from their blob
 
 
@@ -287,17 +290,25 @@ class Exchange:
         )
         while True:
             document_id = first or self._new_id()
+            begun: Begun | None = None
             try:
                 prepare = partial(
                     self._prepare, document_id, bool(first), submission, account, unit, directory,
                     inspection, verdict, "" if first else duplicate,
                 )  # fmt: skip
-                case = await self._keep_and_prepare(document_id, bool(first), submission, prepare)
+                short = submission.content.size <= AT_ONCE
+                if not first:
+                    begun = await self._keep(document_id, submission.content, short=short)
+                case = prepare() if short else await self._in_thread(prepare)
                 reach("prepared")
-                work = partial(accept, means=self._means, case=case)
-                return await self._database.write(work, "accept")
+                return await self._database.write(
+                    partial(accept, means=self._means, case=case),
+                    "accept",
+                    first=begun.finish if begun is not None else None,
+                    long=len(case.addressees) > _FEW,
+                )
             except Overtaken as overtaken:
-                self._forget(document_id)
+                self._forget(document_id, begun)
                 first = overtaken.document_id
             except CommitUnknown:
                 raise  # the document may stand; if it does not, the sweeper finds its blob
@@ -305,31 +316,29 @@ class Exchange:
                 # Nothing refers to the blob. On a disk that is nearly full the client's next try
                 # would add another, until the sweeper's hour.
                 if not first:
-                    self._forget(document_id)
+                    self._forget(document_id, begun)
                 raise
 
-    def _forget(self, document_id: str) -> None:
+    def _forget(self, document_id: str, begun: Begun | None) -> None:
+        if begun is not None:
+            begun.abandon()
         with suppress(OSError, StoreError):  # else the sweeper finds it
             self._blobs.delete(document_id)
 
-    async def _keep_and_prepare(
-        self, document_id: str, resend: bool, submission: Submission, prepare: Callable[[], Case]
-    ) -> Case:
-        """Write the blob; what is short is prepared while the disk is at work."""
-        loop, content = asyncio.get_running_loop(), submission.content
-        short = content.size <= AT_ONCE
-        keeping: asyncio.Future[None] | None = None
-        if not resend:
-            keeping = loop.run_in_executor(
-                self._writers, self._blobs.put, document_id, content.chunks()
-            )
-            if not short:
-                await keeping
-        try:
-            return prepare() if short else await loop.run_in_executor(self._writers, prepare)
-        finally:
-            if keeping is not None:
-                await keeping
+    async def _keep(self, document_id: str, content: Content, *, short: bool) -> Begun | None:
+        """Keep the blob; one that is only begun is to be finished before the commit.
+
+        On PostgreSQL nobody waits for the disk with rows locked.
+        """
+        begun = None
+        if short and self._database.near:
+            begun = self._blobs.begin(document_id, content.chunks())
+        if begun is None:
+            await self._in_thread(partial(self._blobs.put, document_id, content.chunks()))
+        return begun
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
     def _prepare(
         self,

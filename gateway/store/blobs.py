@@ -1,6 +1,6 @@
 """Blobs: exact octets under a document's id, durable when `put` returns, never overwritten.
 
-The order in `FileBlobs.put` is the promise: write, fsync the file, rename, fsync the directory.
+The order in `FileBlobs` is the promise: write, fsync the file, rename, fsync the directory.
 A crash before the rename leaves `.tmp` garbage; a crash after it leaves a blob that no row refers
 to. The sweeper looks after both (`delivery.sweeper`).
 """
@@ -43,6 +43,19 @@ Raises if they are not the same.
 """
 
 
+class Begun(Protocol):
+    """A `put` that is half done."""
+
+    def finish(self) -> None:
+        """Make it last; on return the blob is on disk under its name. Raises as `put`.
+
+        Once it has returned another call does nothing.
+        """
+
+    def abandon(self) -> None:
+        """Forget the octets, if they are not kept yet."""
+
+
 class Blobs(Protocol):
     """Where octets are kept. Called from worker threads; each call is self-contained."""
 
@@ -51,6 +64,12 @@ class Blobs(Protocol):
 
         Raises StoreUnavailable if nothing was kept (also if the name is taken), StoreUnusable
         after a failed fsync.
+        """
+
+    def begin(self, name: str, pieces: Iterable[bytes]) -> Begun | None:
+        """`put` in two steps: the octets are written, without waiting for the disk.
+
+        None if this store cannot do that without waiting. Raises as `put`.
         """
 
     def open(self, name: str) -> BinaryIO:
@@ -90,6 +109,49 @@ class Driver(Blobs, Protocol):
         """Say whose they are, durably."""
 
 
+class BegunFile:
+    """A blob whose octets are written but neither synced nor under its name."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        temporary: Path,
+        target: Path,
+        sync: Callable[[int], None],
+        sync_folder: Callable[[Path], None],
+    ) -> None:
+        self._file = file
+        self._temporary, self._target = temporary, target
+        self._sync, self._sync_folder = sync, sync_folder
+        self._finished = False
+
+    def finish(self, after: Callable[[Path], None] = lambda _path: None) -> None:
+        """`after` looks at the file once it is synced."""
+        if self._finished:
+            return
+        try:
+            with self._file as file:
+                self._sync(file.fileno())
+            after(self._temporary)
+            reach("blob-synced")
+            self._temporary.rename(self._target)
+            reach("blob-renamed")
+            self._sync_folder(self._target.parent)
+            reach("blob-kept")
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError):
+                raise _unavailable(error) from error
+            raise
+        self._finished = True
+
+    def abandon(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+
 class FileBlobs:
     """Blobs as files in folders by day: `2026/11/21/<id>`, so old folders never change."""
 
@@ -99,13 +161,16 @@ class FileBlobs:
         self._failed = False
 
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
+        self.begin(name, pieces).finish()
+
+    def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile:
         target = self._path(name)
 
         def is_free(_file: BinaryIO) -> None:
             if target.exists():  # a rename would replace it without a word
                 raise FileExistsError(f"{name} is kept already")
 
-        self._keep(target, pieces, before=is_free)
+        return self._write(target, pieces, before=is_free)
 
     def open(self, name: str) -> BinaryIO:
         return self._path(name).open("rb")
@@ -120,16 +185,11 @@ class FileBlobs:
                 check(file)
 
         self.discard(name)  # of a command that was stopped; only one runs at a time
-        self._keep(target, pieces, after=compare)
+        self._write(target, pieces).finish(compare)
 
-    def _keep(
-        self,
-        target: Path,
-        pieces: Iterable[bytes],
-        *,
-        before: Check = lambda _file: None,
-        after: Callable[[Path], None] = lambda _path: None,
-    ) -> None:
+    def _write(
+        self, target: Path, pieces: Iterable[bytes], *, before: Check = lambda _file: None
+    ) -> BegunFile:
         if self._failed:
             raise StoreUnusable("a disk write failed before; restart after checking the disk")
         temporary = _unfinished(target)
@@ -139,26 +199,19 @@ class FileBlobs:
             file = _create(temporary)
         except OSError as error:
             raise _unavailable(error) from error
+        begun = BegunFile(file, temporary, target, self._sync, self._sync_folder)
         try:
-            with file:
-                before(file)
-                for piece in pieces:
-                    file.write(piece)
-                file.flush()
-                reach("blob-written")
-                self._sync(file.fileno())
-            after(temporary)
-            reach("blob-synced")
-            temporary.rename(target)
-            reach("blob-renamed")
-            self._sync_folder(target.parent)
-            reach("blob-kept")
+            before(file)
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
         except BaseException as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            begun.abandon()
             if isinstance(error, OSError):
                 raise _unavailable(error) from error
             raise
+        reach("blob-written")
+        return begun
 
     def delete(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
@@ -270,6 +323,9 @@ class MemoryBlobs:
             )
         self.kept[name] = octets
         self.written[name] = time.time()
+
+    def begin(self, name: str, pieces: Iterable[bytes]) -> None:
+        """There is no disk to wait for."""
 
     def open(self, name: str) -> BinaryIO:
         try:

@@ -1,15 +1,10 @@
-"""The database: writer threads whose commits have reached the disk; `readings` reads.
+"""The database: a writer whose commits have reached the disk; `readings` reads.
 
 A unit of work is a function of a connection. It touches nothing but the database, never swallows an
 error of the database, and may be run twice. The promise of `await write(...)` is that the commit
 has reached the disk; else it raises StoreUnavailable if nothing was written, or CommitUnknown if
-that cannot be known.
-
-SQLite has one writer, which takes all that wait (up to `batch`), runs each in a savepoint inside
-one BEGIN IMMEDIATE, and commits once. A unit that raises loses only its savepoint; if the
-transaction itself breaks, every unit of the batch fails. PostgreSQL groups commits by itself, so
-there each of several writers runs one unit in one transaction: none waits for another's locks, and
-the loser of a deadlock alone is run again (see `store.postgres`).
+that cannot be known. How that is done is the databases' own matter: `batches` for SQLite, which has
+one writer, `units` for PostgreSQL, which has many.
 
 Own code because no library has a group commit with savepoints over SQLAlchemy Core: aiosqlite under
 it measured 200 to 720 commits a second, this 84,000 inserts a second.
@@ -18,56 +13,28 @@ it measured 200 to 720 commits a second, this 84,000 inserts a second.
 from __future__ import annotations
 
 import asyncio
-import queue
-import sqlite3
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
-from sqlalchemy import Connection, RootTransaction, exc, select
+from sqlalchemy import Connection, exc, select
 
-from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
+from gateway.errors import StoreError, StoreUnavailable
 from gateway.store import postgres, sqlite
-from gateway.store.engine import make_engine, tell
+from gateway.store.batches import Batches
+from gateway.store.engine import make_engine
 from gateway.store.fault import reach
 from gateway.store.readings import Readings, unavailable
 from gateway.store.turnstile import Turnstile
+from gateway.store.unit import First, Unit, finish
+from gateway.store.units import Units
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
-# Result codes after which SQLite may have ended the transaction by itself (its manual, section
-# "Response To Errors Within A Transaction"): then nothing of the batch can be saved.
-_FATAL = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_READONLY,
-}
-# A COMMIT that ends so has not written its commit frame; after any other error nobody can say.
-_NOT_COMMITTED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT}
-
-
 PROBE_SECONDS = 6.0
 _PROBE = select(1)
-
-
-@dataclass(slots=True)
-class _Unit:
-    work: Work[Any]
-    done: Future[Any]
-    kind: str
-    result: Any = None
-    error: BaseException | None = None
 
 
 class Database:
@@ -85,24 +52,17 @@ class Database:
     ) -> None:
         """`writers` are PostgreSQL's, `batch` is SQLite's; `patience`: seconds to wait for a write
         of another process; `shared`: several processes write all the time (`store.turnstile`)."""
-        alone = self.near = url.startswith("sqlite")
-        writers = 1 if alone else writers
+        self.near = url.startswith("sqlite")
+        writers = 1 if self.near else writers
         # Each reader may keep a connection, and the event loop one.
         self.engine = make_engine(url, connections=readers + writers + 1, patience=patience)
-        self._writer = self.engine.execution_options(yizhan_write=True)
-        self._batch = batch if alone else 1
-        self._waiting: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._run = self._run_batches if alone else self._run_units
-        self._writers = writers
-        self._counting = threading.Lock()
+        self._writing = self.engine.execution_options(yizhan_write=True)
+        self._writers, self._batch, self._patience = writers, batch, patience
         self._readings = Readings(self.engine, readers)
         self._failed = ""
         file = self.engine.url.database
-        self._turnstile = Path(file) if shared and alone and file else None
-        self._turn, self._give_back = _no_turn()  # of the one writer thread
-        self.commits = 0
-        self.units = 0
+        self._turnstile = Path(file) if shared and self.near and file else None
+        self._writer: Batches | Units | None = None
 
     @property
     def failed(self) -> str:
@@ -116,42 +76,60 @@ class Database:
     @property
     def waiting(self) -> int:
         """Units of work that wait for the writer."""
-        return self._waiting.qsize()
+        return self._writer.waiting if self._writer else 0
+
+    @property
+    def commits(self) -> int:
+        """Transactions that were committed since the start."""
+        return self._writer.commits if self._writer else 0
+
+    @property
+    def units(self) -> int:
+        """Units of work in them."""
+        return self._writer.units if self._writer else 0
 
     def start(self) -> None:
-        """Start the writer threads."""
-        if self._turnstile is not None:
-            turnstile = Turnstile(self._turnstile)
-            self._turn, self._give_back = turnstile.passed, turnstile.close
-        self._threads = [
-            threading.Thread(target=self._run, name="writer", daemon=True)
-            for _ in range(self._writers)
-        ]
-        for thread in self._threads:
-            thread.start()
+        """Take writes from now on."""
+        if self.near:
+            self._writer = Batches(
+                self.engine, most=self._batch, patience=self._patience,
+                turnstile=self._turnstile, fail=self.fail, refusal=self._refusal,
+            )  # fmt: skip
+        else:
+            self._writer = Units(lambda unit: self._alone(unit.work, unit), self._writers)
+
+    async def close(self) -> None:
+        """Take no more writes, finish what waits, and close the connections."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.drain()
+            writer.stop()
+        self.stop()
 
     def stop(self) -> None:
-        """Finish what waits, then end the threads and close the connections."""
-        threads, self._threads = self._threads, []
-        for _ in threads:
-            self._waiting.put(None)
-        for thread in threads:
-            thread.join()
-        self._give_back()
-        self._turn, self._give_back = _no_turn()
+        """`close` where no event loop runs."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.stop()
         self._readings.stop()
         self.engine.dispose()
 
-    async def write(self, work: Work[T], kind: str = "") -> T:
+    async def write(
+        self, work: Work[T], kind: str = "", *, first: First | None = None, long: bool = False
+    ) -> T:
         """Run a unit of work; on return its commit has reached the disk.
 
-        `kind` is its name among the points at which tests kill the daemon (`store.fault`).
+        `kind` is its name among the points at which tests kill the daemon (`store.fault`). `first`
+        is done before the commit, in a thread: what must be on the disk before. A `long` unit is
+        one that the event loop should not wait for: it writes more than some fifty rows.
 
         Raises what the work raised (its changes are gone), StoreUnavailable if nothing of the
         batch was written, CommitUnknown if that cannot be known. If the waiting task is cancelled,
         a unit that the writer has not begun is left out; one that it has begun is committed.
         """
-        return cast(T, await asyncio.wrap_future(self._submit(work, kind)))
+        if self._writer is None or self._failed:
+            raise self._closed()
+        return cast(T, await self._writer.write(Unit(work, kind, first, long)))
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
@@ -203,7 +181,7 @@ class Database:
             return work(connection)
 
         try:
-            return self._alone(in_turn, "")
+            return self._alone(in_turn, Unit(in_turn))
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise unavailable("the database cannot be written", error) from error
 
@@ -211,16 +189,18 @@ class Database:
         """`read` for a command: in this thread."""
         return self._readings.read_now(work)
 
-    def _alone(self, work: Work[T], kind: str) -> T:
+    def _alone(self, work: Work[T], unit: Unit) -> T:
         """Run a unit in a transaction of its own, again if it lost to another one."""
 
         def attempt() -> T:
-            with self._writer.connect() as connection:
+            with self._writing.connect() as connection:
                 transaction = connection.begin()
                 result = work(connection)
-                reach("before-commit", kind)
-                self._finish(connection, transaction)
-                reach("after-commit", kind)
+                if unit.first is not None:
+                    unit.first()
+                reach("before-commit", unit.kind)
+                finish(connection, transaction, self.fail)
+                reach("after-commit", unit.kind)
                 return result
 
         if self._turnstile is None:
@@ -228,146 +208,12 @@ class Database:
         with closing(Turnstile(self._turnstile)) as turnstile, turnstile.passed():
             return attempt()
 
-    def _submit(self, work: Work[T], kind: str = "") -> Future[T]:
-        unit = _Unit(work, Future(), kind)
-        if not self._threads or self._failed:
-            unit.done.set_exception(self._closed())
-        else:
-            self._waiting.put(unit)
-        return unit.done
+    def _refusal(self) -> StoreError | None:
+        return self._closed() if self._failed else None
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable("the database takes no writes", cause=self._failed or "stopped")
 
-    def _run_units(self) -> None:
-        """A writer of PostgreSQL: one unit after the other, each in a transaction of its own."""
-        while (unit := self._waiting.get()) is not None:
-            if not unit.done.set_running_or_notify_cancel():
-                continue  # its waiter has gone
-            try:
-                result = self._alone(unit.work, unit.kind)
-            except exc.DBAPIError as error:
-                if postgres.is_ours(error):  # a broken constraint, a wrong statement
-                    unit.done.set_exception(error)
-                else:
-                    unit.done.set_exception(unavailable("the database cannot be written", error))
-            except exc.TimeoutError as error:
-                unit.done.set_exception(unavailable("the database cannot be written", error))
-            except BaseException as error:  # noqa: BLE001  # it belongs to the caller, who gets it
-                unit.done.set_exception(error)
-            else:
-                with self._counting:
-                    self.commits += 1
-                    self.units += 1
-                unit.done.set_result(result)
-
-    def _run_batches(self) -> None:
-        """The writer of SQLite."""
-        while batch := self._take():
-            # A unit whose waiter has gone is left out; the others can no longer be cancelled, so
-            # that setting their results cannot fail and take this thread with it.
-            wanted = [unit for unit in batch if unit.done.set_running_or_notify_cancel()]
-            if self._failed:
-                _fail(wanted, self._closed())
-            elif wanted:
-                self._commit(wanted)
-
-    def _take(self) -> list[_Unit]:
-        """The next batch, as soon as anything waits; empty when the thread is to end."""
-        first = self._waiting.get()
-        if first is None:
-            return []
-        batch = [first]
-        while len(batch) < self._batch:
-            try:
-                unit = self._waiting.get_nowait()
-            except queue.Empty:
-                break
-            if unit is None:
-                self._waiting.put(None)  # for the next call
-                break
-            batch.append(unit)
-        return batch
-
-    def _commit(self, batch: list[_Unit]) -> None:
-        kinds = [unit.kind for unit in batch]
-        try:
-            with self._turn(), self._writer.connect() as connection:
-                transaction = connection.begin()
-                for unit in batch:
-                    _run_in_savepoint(connection, unit)
-                reach("before-commit", *kinds)
-                self._finish(connection, transaction)
-                reach("after-commit", *kinds)
-        except StoreError as error:
-            _fail(batch, error)
-        except BaseException as error:  # noqa: BLE001  # the thread must live; each waiter is told
-            _fail(batch, StoreUnavailable("the database cannot be written", cause=str(error)))
-        else:
-            self.commits += 1
-            self.units += len(batch)
-            for unit in batch:
-                if unit.error is not None:
-                    unit.done.set_exception(unit.error)
-                else:
-                    unit.done.set_result(unit.result)
-
-    def _finish(self, connection: Connection, transaction: RootTransaction) -> None:
-        """Commit. Raises StoreUnavailable if it surely has not happened, else CommitUnknown."""
-        try:
-            transaction.commit()
-        except exc.DBAPIError as error:
-            if postgres.has_lost(error):
-                raise  # and is run again
-            cause = str(error.orig)
-            lost = error.connection_invalidated
-            # A COMMIT that failed may leave the transaction open, and with it the lock, though
-            # SQLAlchemy takes it for closed: the connection must not come back from the pool.
-            connection.invalidate()
-            if _code(error) in _NOT_COMMITTED or postgres.is_undone(error):
-                raise StoreUnavailable("the database cannot be written", cause=cause) from error
-            if not lost and connection.dialect.name == "sqlite":
-                # After a failed fsync the pages may be gone though a later fsync says they are
-                # not: never try again, take no more mail, and let the health page say so.
-                self._failed = cause
-            raise CommitUnknown("the commit is in doubt", cause=cause) from error
-
-
-def _no_turn() -> tuple[Callable[[], AbstractContextManager[None]], Callable[[], None]]:
-    return nullcontext, lambda: None
-
 
 def _nothing(_connection: Connection) -> None:
     """A unit of work that only shows that units of work are done."""
-
-
-def _run_in_savepoint(connection: Connection, unit: _Unit) -> None:
-    tell(connection, "SAVEPOINT unit")
-    try:
-        unit.result = unit.work(connection)
-        tell(connection, "RELEASE SAVEPOINT unit")
-    except BaseException as error:  # it belongs to the caller, who gets it
-        if _has_ended(connection, error):
-            raise
-        tell(connection, "ROLLBACK TO SAVEPOINT unit")
-        tell(connection, "RELEASE SAVEPOINT unit")
-        unit.error = error
-
-
-def _has_ended(connection: Connection, error: BaseException) -> bool:
-    """Whether the error has taken the whole transaction with it, or may have."""
-    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
-    return not driver.in_transaction or _code(error) in _FATAL
-
-
-def _code(error: BaseException) -> int | None:
-    """SQLite's primary result code behind an error, if there is one."""
-    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else None
-
-
-def _fail(batch: list[_Unit], error: StoreError) -> None:
-    for unit in batch:
-        own = type(error)(error.public, cause=error.cause)  # one for each waiter's traceback
-        own.__cause__ = error
-        unit.done.set_exception(own)

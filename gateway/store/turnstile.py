@@ -24,17 +24,29 @@ class Turnstile:
         """`database` is SQLite's file; the lock is on an empty file beside it."""
         self._file = os.open(f"{database}-turn", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    def enter(self, *, wait: bool = True) -> bool:
+        """Wait until nobody else writes; then it is our turn until `leave`.
+
+        Without waiting: whether it is. Raises OSError if the file system has no locks.
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
     @contextmanager
     def passed(self) -> Iterator[None]:
-        """Wait until nobody else writes; then it is our turn while the block runs.
-
-        Raises OSError if the file system has no locks.
-        """
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        """Our turn while the block runs; raises as `enter`."""
+        self.enter()
         try:
             yield
         finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            self.leave()
 
     def close(self) -> None:
         """Give the file back."""

@@ -114,7 +114,7 @@ class Worker:
         """Let the clients finish, then close everything."""
         await asyncio.gather(*(hall.empty(seconds) for hall in self._halls))
         await self._intake.close()
-        self._premises.database.stop()
+        await self._premises.database.close()
         for hall in self._halls:
             hall.close()
         await asyncio.sleep(0)  # in which the loop closes them

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -37,14 +37,20 @@ def texts(connection: Connection) -> list[str]:
     return list(connection.scalars(select(notes.c.text).order_by(notes.c.text)))
 
 
-def settled(future: Future[Any]) -> Any:
-    """The result, or the error as a value."""
-    error = future.exception(10)
-    return error if error is not None else future.result()
+def offered(database: Database, work: Callable[[Connection], Any]) -> asyncio.Task[Any]:
+    """A unit of work that waits for the writer; the result, or the error as a value."""
+
+    async def write() -> Any:
+        try:
+            return await database.write(work)
+        except BaseException as error:  # noqa: BLE001  # SystemExit, too, must not end the loop
+            return error
+
+    return asyncio.create_task(write())
 
 
-@contextmanager
-def one_batch(database: Database) -> Iterator[None]:
+@asynccontextmanager
+async def one_batch(database: Database) -> AsyncIterator[None]:
     """What is written inside the block goes into one batch: the writer is held until its end."""
     held, let_go = threading.Event(), threading.Event()
 
@@ -52,13 +58,14 @@ def one_batch(database: Database) -> Iterator[None]:
         held.set()
         assert let_go.wait(10)
 
-    waiter = database._submit(hold)
-    assert held.wait(10)
+    waiter = asyncio.create_task(database.write(hold, long=True))
+    assert await asyncio.to_thread(held.wait, 10)
     try:
         yield
+        await asyncio.sleep(0)  # in which what was offered comes to wait
     finally:
         let_go.set()
-        waiter.result(10)
+        await waiter
 
 
 def make_notes(url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.errors import CommitUnknown, StoreUnavailable
 from gateway.store.database import Database
-from tests.unit.store.conftest import note, one_batch, settled, texts
+from tests.unit.store.conftest import note, offered, one_batch, texts
 
 pytestmark = pytest.mark.one_database("the errors of SQLite's COMMIT")
 
@@ -22,12 +22,12 @@ async def test_an_io_error_at_the_commit_leaves_its_outcome_unknown_and_stops_th
 ) -> None:
     await database.write(note("before"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with one_batch(database):
-        first, second = database._submit(note("a")), database._submit(note("b" * 50_000))
+    async with one_batch(database):
+        first, second = offered(database, note("a")), offered(database, note("b" * 50_000))
         # A real failure of write(2): no file of this process may grow any more.
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        results = [settled(first), settled(second)]
+        results = [await first, await second]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {type(result) for result in results} == {CommitUnknown}
@@ -60,10 +60,10 @@ async def test_a_commit_that_fails_is_told_to_every_waiter(
     def fail(_connection: object) -> None:
         raise cause
 
-    with one_batch(database):
+    async with one_batch(database):
         pass
-    with one_batch(database):
-        units = [database._submit(note("a")), database._submit(note("b"))]
+    async with one_batch(database):
+        units = [offered(database, note("a")), offered(database, note("b"))]
         engine = database.engine
         real = engine.dialect.do_commit
         calls: list[int] = []
@@ -77,7 +77,7 @@ async def test_a_commit_that_fails_is_told_to_every_waiter(
 
         monkeypatch.setattr(engine.dialect, "do_commit", second_fails)
     for unit in units:
-        assert isinstance(settled(unit), error)
+        assert isinstance(await unit, error)
     assert database.failed == failed
     monkeypatch.undo()
     assert await database.read(texts) == []
@@ -93,10 +93,8 @@ async def test_after_a_failed_commit_what_waits_is_not_tried(
 
     ran: list[str] = []
     monkeypatch.setattr(database.engine.dialect, "do_commit", fail)
-    held = database._batch
-    database._batch = 1  # so that the second waits behind the commit that fails
-    with pytest.raises(CommitUnknown), one_batch(database):
-        waits = database._submit(lambda _c: ran.append("ran"))
-    assert isinstance(settled(waits), StoreUnavailable)
+    with pytest.raises(CommitUnknown):
+        async with one_batch(database):
+            waits = offered(database, lambda _c: ran.append("ran"))
+    assert isinstance(await waits, StoreUnavailable)
     assert ran == []
-    database._batch = held

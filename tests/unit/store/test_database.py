@@ -7,16 +7,14 @@ import re
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event, exc, func, insert, select, text
+from sqlalchemy import Connection, exc, func, insert, select, text
 
 from gateway.errors import StoreUnavailable
 from gateway.store.database import Database
-from tests.unit.store.conftest import note, notes, one_batch, settled, texts
+from tests.unit.store.conftest import note, notes, offered, one_batch, texts
 
 ROOT = Path(__file__).resolve().parents[3]
 sqlite_alone = pytest.mark.one_database("SQLite's own way; PostgreSQL's is in test_postgres")
@@ -47,21 +45,21 @@ async def test_a_unit_that_raises_loses_only_its_own_changes(database: Database)
         note("lost")(connection)
         raise LookupError("not like this")
 
-    with one_batch(database):
-        first, second, third = (database._submit(work) for work in (note("a"), bad, note("b")))
-    assert settled(first) == "a"
-    assert isinstance(settled(second), LookupError)
-    assert settled(third) == "b"
+    async with one_batch(database):
+        first, second, third = (offered(database, work) for work in (note("a"), bad, note("b")))
+    assert await first == "a"
+    assert isinstance(await second, LookupError)
+    assert await third == "b"
     assert await database.read(texts) == ["a", "b"]
 
 
 async def test_a_broken_constraint_is_the_units_own_error(database: Database) -> None:
-    with one_batch(database):
-        first, second, third = (database._submit(note(word)) for word in ("a", "a", "b"))
-    outcomes = [settled(first), settled(second)]  # of several writers either may be first
+    async with one_batch(database):
+        first, second, third = (offered(database, note(word)) for word in ("a", "a", "b"))
+    outcomes = [await first, await second]  # of several writers either may be first
     assert "a" in outcomes
     assert [type(one) for one in outcomes if one != "a"] == [exc.IntegrityError]
-    assert settled(third) == "b"
+    assert await third == "b"
     assert await database.read(texts) == ["a", "b"]
 
 
@@ -70,11 +68,11 @@ async def test_a_wrong_statement_is_the_units_own_error(database: Database) -> N
         note("lost")(connection)
         connection.execute(text("SELECT * FROM nowhere"))
 
-    with one_batch(database):
-        first, second, third = (database._submit(work) for work in (note("a"), wrong, note("b")))
-    assert settled(first) == "a"
-    assert isinstance(settled(second), exc.DBAPIError)
-    assert settled(third) == "b"
+    async with one_batch(database):
+        first, second, third = (offered(database, work) for work in (note("a"), wrong, note("b")))
+    assert await first == "a"
+    assert isinstance(await second, exc.DBAPIError)
+    assert await third == "b"
     assert await database.read(texts) == ["a", "b"]
 
 
@@ -84,18 +82,21 @@ async def test_units_run_in_real_savepoints_of_one_immediate_transaction(
 ) -> None:
     said: list[str] = []
 
-    def trace(connection: sqlite3.Connection, *_more: object) -> None:
-        connection.set_trace_callback(said.append)
+    def trace(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.set_trace_callback(said.append)
 
     def bad(connection: Connection) -> None:
         note("lost")(connection)
         raise LookupError
 
-    with one_batch(database):
-        event.listen(database.engine, "checkout", trace)
-        units = [database._submit(work) for work in (note("a"), bad)]
-    for unit in units:
-        settled(unit)
+    await database.write(trace)
+    async with one_batch(database):
+        units = [offered(database, work) for work in (note("a"), bad)]
+        del said[:]
+    await asyncio.gather(*units)
+    del said[: said.index("COMMIT") + 1]  # of the unit that held the writer
     heard = [re.sub(r"\b(INSERT) .*", r"\1", statement) for statement in said]
     assert heard == [
         "BEGIN IMMEDIATE",
@@ -126,13 +127,12 @@ async def test_a_thousand_writes_at_once_share_few_commits(
 async def test_no_commit_takes_more_units_than_a_batch(url: str) -> None:
     database = Database(url, batch=10)
     database.start()
-    with one_batch(database):
-        written = [database._submit(note(str(number))) for number in range(25)]
-    for unit in written:
-        unit.result(10)
-    database.stop()
+    async with one_batch(database):
+        written = [offered(database, note(str(number))) for number in range(25)]
+    await asyncio.gather(*written)
     assert database.commits == 1 + 3  # one of them that of the unit that held the writer
     assert database.units == 26
+    database.stop()
 
 
 @sqlite_alone
@@ -144,10 +144,10 @@ async def test_a_full_disk_fails_every_unit_of_the_batch_and_writes_nothing(
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
         connection.execute(insert(notes).values(text="x" * 100_000))
 
-    with one_batch(database):
-        units = [database._submit(work) for work in (note("a"), fill, note("b"))]
+    async with one_batch(database):
+        units = [offered(database, work) for work in (note("a"), fill, note("b"))]
     for unit in units:
-        assert isinstance(settled(unit), StoreUnavailable)
+        assert isinstance(await unit, StoreUnavailable)
     assert await database.read(texts) == []
     assert database.failed == ""
 
@@ -201,7 +201,7 @@ async def test_a_waiter_that_is_cancelled_does_not_stop_the_writer(url: str) -> 
         assert let_go.wait(10)
         note("begun")(connection)
 
-    first = asyncio.create_task(database.write(slow))
+    first = asyncio.create_task(database.write(slow, long=True))
     assert await asyncio.to_thread(begun.wait, 10)
     second = asyncio.create_task(database.write(note("not begun")))
     await asyncio.sleep(0)
@@ -218,21 +218,20 @@ async def test_a_unit_that_ends_the_thread_only_ends_itself(database: Database) 
     def leave(_connection: Connection) -> None:
         raise SystemExit(3)
 
-    with one_batch(database):
-        first, second = database._submit(leave), database._submit(note("a"))
-    with pytest.raises(SystemExit):
-        first.result(10)
-    assert settled(second) == "a"
+    async with one_batch(database):
+        first, second = offered(database, leave), offered(database, note("a"))
+    assert isinstance(await first, SystemExit)
+    assert await second == "a"
     assert await database.write(note("b")) == "b"
 
 
 async def test_stopping_finishes_what_waits_and_refuses_what_comes_later(url: str) -> None:
     database = Database(url)
     database.start()
-    with one_batch(database):
-        units = [database._submit(note(str(number))) for number in range(20)]
-    database.stop()
-    assert [unit.result(0) for unit in units] == [str(number) for number in range(20)]
+    async with one_batch(database):
+        units = [offered(database, note(str(number))) for number in range(20)]
+    await database.close()
+    assert await asyncio.gather(*units) == [str(number) for number in range(20)]
     with pytest.raises(StoreUnavailable):
         await database.write(note("late"))
 
@@ -318,19 +317,3 @@ async def test_a_daemon_and_commands_write_side_by_side(
     )
     assert count == 200 + number
     database.stop()
-
-
-def test_the_same_work_may_be_given_from_any_thread(database: Database) -> None:
-    def offer(name: str, done: Callable[[Future[str]], None]) -> None:
-        for number in range(50):
-            done(database._submit(note(f"{name} {number}")))
-
-    futures: list[Future[str]] = []
-    threads = [
-        threading.Thread(target=offer, args=(name, futures.append)) for name in ("a", "b", "c")
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({future.result(10) for future in futures}) == 150

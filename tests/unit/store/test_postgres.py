@@ -23,7 +23,7 @@ from gateway.store.database import Database
 from gateway.store.engine import make_engine
 from tests.databases import POSTGRESQL, Databases
 from tests.postgres import KEYED, Cluster
-from tests.unit.store.conftest import make_notes, note, notes, settled, texts
+from tests.unit.store.conftest import make_notes, note, notes, offered, texts
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.one_database("PostgreSQL's own", kind=POSTGRESQL)
@@ -226,8 +226,8 @@ async def test_a_connection_lost_at_the_commit_leaves_it_unknown_and_the_next_un
         commit(connection)
 
     monkeypatch.setattr(dialect, "do_commit", cut_off)
-    unit = database._submit(note("a"), "")
-    assert isinstance(await asyncio.to_thread(settled, unit), CommitUnknown)
+    unit = offered(database, note("a"))
+    assert isinstance(await unit, CommitUnknown)
     assert database.failed == ""
     assert await database.write(note("b")) == "b"
 

@@ -36,6 +36,7 @@ log = structlog.stdlib.get_logger("yizhan.outbox")
 LEASE_SECONDS = 10  # another node's work is taken over after that; finished it is only once
 POLL_SECONDS = 1.0
 BATCH = 32
+SHORT = 1_000  # letters of a payload that is worked on in the event loop
 
 
 _IS_DUE = and_(outbox.c.due_at <= bindparam("now"), outbox.c.lease_until <= bindparam("now"))
@@ -179,7 +180,9 @@ class OutboxWorker:
         try:
             finish = await self._handlers[Kind(piece.kind)](piece)
             reach("receipt-rendered")
-            await self._database.write(lambda c: _complete(c, piece, finish), "outbox-done")
+            await self._database.write(
+                lambda c: _complete(c, piece, finish), "outbox-done", long=len(piece.text) > SHORT
+            )
             reach("piece-finished")
         except asyncio.CancelledError:
             raise

@@ -26,6 +26,7 @@ from gateway.domain.ids import is_id
 from gateway.errors import ConfigurationError
 from gateway.reminders.notifier import CannotHandOver, Fate, HandedOver, NeverDeliverable, Report
 from gateway.reminders.reminder import Reminder
+from gateway.together import Together
 
 FOLDERS = ("outgoing", "checked", "sent", "failed")
 STUCK_SECONDS = 600.0
@@ -50,12 +51,13 @@ class SpoolNotifier:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._outgoing = directory / "outgoing"
+        self._together = Together(self._send_all)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._check)
 
     async def send(self, reminder: Reminder) -> HandedOver:
-        return await asyncio.to_thread(self._send, reminder)
+        return await self._together.ask(reminder)
 
     async def find(self, reminder_id: str) -> HandedOver | None:
         return await asyncio.to_thread(self._find, reminder_id)
@@ -83,43 +85,55 @@ class SpoolNotifier:
                 "the group of SMS Server Tools"
             )
 
-    def _send(self, reminder: Reminder) -> HandedOver:
-        octets = _encode(reminder)
-        temporary = self._outgoing / f".{reminder.id}.tmp"
+    async def _send_all(self, reminders: Sequence[Reminder]) -> list[HandedOver | Exception]:
+        return await asyncio.to_thread(self._write_all, reminders)
+
+    def _write_all(self, reminders: Sequence[Reminder]) -> list[HandedOver | Exception]:
+        """Each that is not there yet; one turn and one fsync of the folder for all."""
+        answers: list[HandedOver | Exception] = []
         try:
             with self._turn():
-                place = self._place(reminder.id)
-                if place is not None:
-                    return self._known(place, reminder.id)
-                try:
-                    _write_durably(temporary, octets)
-                    temporary.rename(self._outgoing / reminder.id)
-                finally:
-                    temporary.unlink(missing_ok=True)
+                folders = self._folders()
+                answers += [self._write(one, folders) for one in reminders]
                 _sync_folder(self._outgoing)
         except OSError as error:
-            raise CannotHandOver("the SMS spool cannot be written", cause=str(error)) from error
+            return [_cannot_write(error)] * len(reminders)
+        return answers
+
+    def _write(self, reminder: Reminder, folders: Sequence[Path]) -> HandedOver | Exception:
+        temporary = self._outgoing / f".{reminder.id}.tmp"
+        try:
+            octets = _encode(reminder)
+            if self._place(reminder.id, folders) is not None:
+                return HandedOver(reminder.id, repeated=True)
+            try:
+                _write_durably(temporary, octets)
+                temporary.rename(self._outgoing / reminder.id)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            return _cannot_write(error)
+        except (NeverDeliverable, ValueError) as error:
+            return error
         return HandedOver(reminder.id)
 
     def _find(self, reminder_id: str) -> HandedOver | None:
         try:
             with self._turn():
-                place = self._place(reminder_id)
-                return None if place is None else self._known(place, reminder_id)
+                place = self._place(reminder_id, self._folders())
+                if place == self._outgoing:
+                    # The crash may have come between the rename and the fsync of the folder.
+                    _sync_folder(place)
         except OSError as error:
             raise CannotHandOver("the SMS spool cannot be read", cause=str(error)) from error
+        return None if place is None else HandedOver(reminder_id, repeated=True)
 
-    def _known(self, place: Path, reminder_id: str) -> HandedOver:
-        if place == self._outgoing:
-            # The crash may have come between the rename and the fsync of the folder.
-            _sync_folder(place)
-        return HandedOver(reminder_id, repeated=True)
-
-    def _place(self, reminder_id: str) -> Path | None:
+    def _place(self, reminder_id: str, folders: Sequence[Path]) -> Path | None:
         """The folder that has the file; searched in the order in which smsd moves files."""
         if not is_id(reminder_id):
             raise ValueError("not the id of a reminder")
-        for folder in self._folders():
+        for folder in folders:
             if (folder / reminder_id).exists():
                 return folder
         return None
@@ -177,6 +191,10 @@ class SpoolNotifier:
                 "SMS Server Tools has taken nothing from outgoing for 10 minutes; is smsd running?"
             )
         return ""
+
+
+def _cannot_write(error: OSError) -> CannotHandOver:
+    return CannotHandOver("the SMS spool cannot be written", cause=str(error))
 
 
 def _encode(reminder: Reminder) -> bytes:

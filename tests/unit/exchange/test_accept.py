@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from gateway.directory.edit import change_unit, set_members
 from gateway.errors import CommitUnknown, Refused, StoreUnavailable
-from gateway.exchange import accept as acceptance
 from gateway.exchange.exchange import Exchange
 from tests import letters
 from tests.house import House

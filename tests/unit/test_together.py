@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.delivery.together import Together
+from gateway.together import Together
 
 
 class Oracle:

@@ -29,6 +29,7 @@ from gateway.evidence.record import Record
 from gateway.exchange import cabinet
 from gateway.exchange.documents import deliveries_of
 from gateway.exchange.tables import documents, envelope_recipients, refusals
+from gateway.policy.pool import AT_ONCE
 from gateway.together import Together
 from mailboxes.content import Content
 from mailboxes.prepared import Prepared
@@ -38,7 +39,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _FEW = 16  # records of a receipt that is made in the event loop
-_SMALL = 16 * 1024  # octets of a document that may go with it
 _REFUSAL = Prepared(select(refusals).where(refusals.c.id == bindparam("id")))
 _DOCUMENT = Prepared(select(documents).where(documents.c.id == bindparam("id")))
 _ENVELOPE = Prepared(
@@ -184,7 +184,7 @@ def _is_short(matter: _Matter | Exception) -> bool:
     """Whether the receipt takes no longer than a millisecond or two."""
     if isinstance(matter, Exception):
         return True
-    return len(matter.records) <= _FEW and (matter.refused or matter.row.size <= _SMALL)
+    return len(matter.records) <= _FEW and (matter.refused or matter.row.size <= AT_ONCE)
 
 
 def _gather(connection: Connection, pieces: Sequence[Piece]) -> list[_Matter | Exception]:

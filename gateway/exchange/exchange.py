@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import BinaryIO, NoReturn, TypeVar
+from typing import NoReturn
 
 import structlog
 
@@ -22,8 +18,8 @@ from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.document import MessageClass, Opening, SealRule
 from gateway.domain.event import Reason
 from gateway.domain.ids import new_id
-from gateway.domain.submission import Accepted, Content, Submission
-from gateway.errors import CommitUnknown, Deferred, Refused, StoreError
+from gateway.domain.submission import Accepted, Submission
+from gateway.errors import CommitUnknown, Deferred, Refused
 from gateway.exchange import prefix, views
 from gateway.exchange.accept import (
     Case,
@@ -31,6 +27,7 @@ from gateway.exchange.accept import (
     accept,
 )
 from gateway.exchange.earlier import find_duplicate, find_resend, find_whole_resend
+from gateway.exchange.keeping import Keeper
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import expand
 from gateway.exchange.refuse import find_refusal, refuse
@@ -38,22 +35,19 @@ from gateway.policy.clamd import Scanner
 from gateway.policy.collect import collect, settings_version
 from gateway.policy.engine import Policy
 from gateway.policy.inspection import Inspection
-from gateway.policy.pool import AT_ONCE, Inspector
+from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
 from gateway.policy.verdict import Outcome, ReasonDetail, Verdict
 from gateway.seals.live import LiveSeals
 from gateway.seals.opener import Opener
-from gateway.store.blobs import Begun, Blobs
+from gateway.store.blobs import Blobs
 from gateway.store.database import Database
 from gateway.store.fault import reach
 from mailboxes.remembered import forget
 
 log = structlog.stdlib.get_logger("yizhan.exchange")
 
-T = TypeVar("T")
-
 _FEW = 16  # addressees whose rows are written in the event loop
-IN_MEMORY = 1_048_576  # octets: larger originals are read back from their blob
 
 
 @dataclass(slots=True)
@@ -94,7 +88,6 @@ class Exchange:
     ) -> None:
         """`committed` is called after each commit that left work for others."""
         self._database = database
-        self._blobs = blobs
         self._directory = directory
         self._seals = seals
         self.judges = judges
@@ -102,11 +95,11 @@ class Exchange:
         self._clock = clock
         self._committed = committed
         self._latest = 0  # Unix milliseconds in the newest id
-        self._writers = ThreadPoolExecutor(16, thread_name_prefix="blob")
+        self._keeper = Keeper(blobs)
 
     def close(self) -> None:
         """End the threads that write blobs."""
-        self._writers.shutdown()
+        self._keeper.close()
 
     async def accept(self, submission: Submission) -> Accepted:
         """Take one submission; on return everything is on disk.
@@ -290,25 +283,20 @@ class Exchange:
         )
         while True:
             document_id = first or self._new_id()
-            begun: Begun | None = None
             try:
                 prepare = partial(
                     self._prepare, document_id, bool(first), submission, account, unit, directory,
                     inspection, verdict, "" if first else duplicate,
                 )  # fmt: skip
-                short = submission.content.size <= AT_ONCE
-                if not first:
-                    begun = await self._keep(document_id, submission.content, short=short)
-                case = prepare() if short else await self._in_thread(prepare)
+                if first:
+                    case = await self._keeper.prepare(submission.content, prepare)
+                else:
+                    case = await self._keeper.keep(document_id, submission.content, prepare)
                 reach("prepared")
-                return await self._database.write(
-                    partial(accept, means=self._means, case=case),
-                    "accept",
-                    first=begun.finish if begun is not None else None,
-                    long=len(case.addressees) > _FEW,
-                )
+                work = partial(accept, means=self._means, case=case)
+                return await self._database.write(work, "accept", long=len(case.addressees) > _FEW)
             except Overtaken as overtaken:
-                self._forget(document_id, begun)
+                self._keeper.forget(document_id)
                 first = overtaken.document_id
             except CommitUnknown:
                 raise  # the document may stand; if it does not, the sweeper finds its blob
@@ -316,29 +304,8 @@ class Exchange:
                 # Nothing refers to the blob. On a disk that is nearly full the client's next try
                 # would add another, until the sweeper's hour.
                 if not first:
-                    self._forget(document_id, begun)
+                    self._keeper.forget(document_id)
                 raise
-
-    def _forget(self, document_id: str, begun: Begun | None) -> None:
-        if begun is not None:
-            begun.abandon()
-        with suppress(OSError, StoreError):  # else the sweeper finds it
-            self._blobs.delete(document_id)
-
-    async def _keep(self, document_id: str, content: Content, *, short: bool) -> Begun | None:
-        """Keep the blob; one that is only begun is to be finished before the commit.
-
-        On PostgreSQL nobody waits for the disk with rows locked.
-        """
-        begun = None
-        if short and self._database.near:
-            begun = self._blobs.begin(document_id, content.chunks())
-        if begun is None:
-            await self._in_thread(partial(self._blobs.put, document_id, content.chunks()))
-        return begun
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._writers, work)
 
     def _prepare(
         self,
@@ -374,7 +341,7 @@ class Exchange:
             outcome,
             inspection,
             submission.content.size,
-            lambda: self._open(document_id, submission),
+            lambda: self._keeper.open(document_id, submission.content),
             set(variants.values()),
         )
         return Case(
@@ -392,11 +359,6 @@ class Exchange:
             duplicate_of=duplicate,
             now=self._clock.now(),
         )
-
-    def _open(self, document_id: str, submission: Submission) -> BinaryIO:
-        if submission.content.size <= IN_MEMORY:
-            return io.BytesIO(submission.content.read())
-        return self._blobs.open(document_id)
 
     def _new_id(self) -> str:
         """Ids keep their order, even within a millisecond and under a clock set back."""

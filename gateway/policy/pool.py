@@ -50,7 +50,7 @@ log = structlog.stdlib.get_logger("yizhan.inspector")
 
 T = TypeVar("T")
 
-AT_ONCE = 16 * 1024  # octets; what is no longer is examined without a thread
+AT_ONCE = 16 * 1024  # octets; what is no longer is worked on in the event loop
 LARGE = 4 * 1024 * 1024  # octets; one such message at a time, for the sake of memory
 _HERE = 4  # messages examined in threads of this process at once
 _KILLERS = 10_000  # digests remembered

@@ -3,8 +3,7 @@
 Units of work run in the event loop: one of an ordinary document takes less than a millisecond, and
 in a thread of its own it would fight the loop for the interpreter's lock at each statement (400
 times a document were measured, a fifth of its cost). What waits for the disk, or for another
-process, waits in one thread: the turn, the lock, what must come before the commit, the commit. Long
-units run there, too.
+process, waits in one thread: the turn, the lock, the commit. Long units run there, too.
 
 A unit that raises loses only its savepoint; if the transaction itself breaks, every unit of the
 batch fails.
@@ -121,8 +120,7 @@ class Batches:
             async with self._turn():
                 connection, transaction = await self._begin()
                 outcomes = await self._run(connection, units)
-                good = [u for u, (_, lost) in zip(units, outcomes, strict=True) if lost is None]
-                await self._wait(lambda: self._end(connection, transaction, units, good))
+                await self._wait(lambda: self._end(connection, transaction, units))
         except StoreError as error:
             self._drop()
             tell_all(_listening(batch), error)
@@ -185,17 +183,7 @@ class Batches:
                 begun = loop.time()
         return outcomes
 
-    def _end(
-        self,
-        connection: Connection,
-        transaction: RootTransaction,
-        units: list[Unit],
-        good: list[Unit],
-    ) -> None:
-        """In the thread: what must be on the disk before, then the commit."""
-        for unit in good:
-            if unit.first is not None:
-                unit.first()
+    def _end(self, connection: Connection, transaction: RootTransaction, units: list[Unit]) -> None:
         kinds = [unit.kind for unit in units]
         reach("before-commit", *kinds)
         finish(connection, transaction, self._fail)

@@ -11,19 +11,21 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gateway.domain.ids import is_id, time_of
-from gateway.errors import StoreUnavailable, StoreUnusable
+from gateway.errors import StoreError, StoreUnavailable, StoreUnusable
 from gateway.store.fault import reach
 
 IDENTITY = "identity"  # the file or object that says whose blobs these are
 _DAY = "%Y/%m/%d"
 _PROBE = bytes(4096)
+
+Sync = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,76 @@ Raises if they are not the same.
 """
 
 
-class Begun(Protocol):
-    """A `put` that is half done."""
+class BegunFile:
+    """A `put` that is half done: written, but neither synced nor under its name."""
 
-    def finish(self) -> None:
-        """Make it last; on return the blob is on disk under its name. Raises as `put`.
+    def __init__(self, file: BinaryIO, temporary: Path, target: Path, sync: Sync) -> None:
+        """`sync` makes a descriptor's octets, or a folder's names, last; it raises OSError."""
+        self._file = file
+        self._temporary, self._target = temporary, target
+        self._sync = sync
 
-        Once it has returned another call does nothing.
+    def name(self, after: Callable[[Path], None] = lambda _path: None) -> Path:
+        """Sync it and give it its name; the folder that is to be synced then.
+
+        `after` looks at the file in between. Raises StoreUnavailable; then nothing is kept.
         """
+        try:
+            with self._file as file:
+                self._sync(file.fileno())
+            after(self._temporary)
+            reach("blob-synced")
+            self._temporary.rename(self._target)
+            reach("blob-renamed")
+        except BaseException as error:
+            self.abandon()
+            if isinstance(error, OSError):
+                raise _unavailable(error) from error
+            raise
+        return self._target.parent
+
+    def sync_folder(self) -> None:
+        """Make its name last, and those of all its neighbours. Raises StoreUnavailable."""
+        try:
+            descriptor = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                self._sync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def finish(self, after: Callable[[Path], None] = lambda _path: None) -> None:
+        """Both; on return the blob is on disk under its name."""
+        self.name(after)
+        self.sync_folder()
+        reach("blob-kept")
 
     def abandon(self) -> None:
-        """Forget the octets, if they are not kept yet."""
+        """Remove what has no name yet."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+
+def finish_all(begun: Sequence[BegunFile]) -> list[Exception | None]:
+    """Finish several: each folder is synced once. None for each, or its StoreUnavailable."""
+    outcomes: list[Exception | None] = []
+    folders: dict[Path, BegunFile] = {}
+    for one in begun:
+        try:
+            folders[one.name()] = one
+            outcomes.append(None)
+        except StoreError as error:
+            outcomes.append(error)
+    try:
+        for one in folders.values():
+            one.sync_folder()
+    except StoreError as error:  # of one folder or another: nobody can rely on its name
+        return [type(error)(error.public, cause=error.cause) for _ in begun]
+    reach("blob-kept")
+    return outcomes
 
 
 class Blobs(Protocol):
@@ -66,7 +127,7 @@ class Blobs(Protocol):
         after a failed fsync.
         """
 
-    def begin(self, name: str, pieces: Iterable[bytes]) -> Begun | None:
+    def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile | None:
         """`put` in two steps: the octets are written, without waiting for the disk.
 
         None if this store cannot do that without waiting. Raises as `put`.
@@ -107,49 +168,6 @@ class Driver(Blobs, Protocol):
 
     def write_identity(self, identity: str) -> None:
         """Say whose they are, durably."""
-
-
-class BegunFile:
-    """A blob whose octets are written but neither synced nor under its name."""
-
-    def __init__(
-        self,
-        file: BinaryIO,
-        temporary: Path,
-        target: Path,
-        sync: Callable[[int], None],
-        sync_folder: Callable[[Path], None],
-    ) -> None:
-        self._file = file
-        self._temporary, self._target = temporary, target
-        self._sync, self._sync_folder = sync, sync_folder
-        self._finished = False
-
-    def finish(self, after: Callable[[Path], None] = lambda _path: None) -> None:
-        """`after` looks at the file once it is synced."""
-        if self._finished:
-            return
-        try:
-            with self._file as file:
-                self._sync(file.fileno())
-            after(self._temporary)
-            reach("blob-synced")
-            self._temporary.rename(self._target)
-            reach("blob-renamed")
-            self._sync_folder(self._target.parent)
-            reach("blob-kept")
-        except BaseException as error:
-            self.abandon()
-            if isinstance(error, OSError):
-                raise _unavailable(error) from error
-            raise
-        self._finished = True
-
-    def abandon(self) -> None:
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
 
 
 class FileBlobs:
@@ -199,7 +217,7 @@ class FileBlobs:
             file = _create(temporary)
         except OSError as error:
             raise _unavailable(error) from error
-        begun = BegunFile(file, temporary, target, self._sync, self._sync_folder)
+        begun = BegunFile(file, temporary, target, self._sync)
         try:
             before(file)
             for piece in pieces:

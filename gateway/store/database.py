@@ -27,7 +27,7 @@ from gateway.store.engine import make_engine
 from gateway.store.fault import reach
 from gateway.store.readings import Readings, unavailable
 from gateway.store.turnstile import Turnstile
-from gateway.store.unit import First, Unit, finish
+from gateway.store.unit import Unit, finish
 from gateway.store.units import Units
 
 T = TypeVar("T")
@@ -114,14 +114,11 @@ class Database:
         self._readings.stop()
         self.engine.dispose()
 
-    async def write(
-        self, work: Work[T], kind: str = "", *, first: First | None = None, long: bool = False
-    ) -> T:
+    async def write(self, work: Work[T], kind: str = "", *, long: bool = False) -> T:
         """Run a unit of work; on return its commit has reached the disk.
 
-        `kind` is its name among the points at which tests kill the daemon (`store.fault`). `first`
-        is done before the commit, in a thread: what must be on the disk before. A `long` unit is
-        one that the event loop should not wait for: it writes more than some fifty rows.
+        `kind` is its name among the points at which tests kill the daemon (`store.fault`). A `long`
+        unit is one that the event loop should not wait for: it writes more than some fifty rows.
 
         Raises what the work raised (its changes are gone), StoreUnavailable if nothing of the
         batch was written, CommitUnknown if that cannot be known. If the waiting task is cancelled,
@@ -129,7 +126,7 @@ class Database:
         """
         if self._writer is None or self._failed:
             raise self._closed()
-        return cast(T, await self._writer.write(Unit(work, kind, first, long)))
+        return cast(T, await self._writer.write(Unit(work, kind, long)))
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
@@ -196,8 +193,6 @@ class Database:
             with self._writing.connect() as connection:
                 transaction = connection.begin()
                 result = work(connection)
-                if unit.first is not None:
-                    unit.first()
                 reach("before-commit", unit.kind)
                 finish(connection, transaction, self.fail)
                 reach("after-commit", unit.kind)

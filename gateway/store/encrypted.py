@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from gateway.store.blobs import Begun, Blobs, Kept
+from gateway.store.blobs import BegunFile, Blobs, Kept
 from gateway.store.envelope import HEAD, KEY_ID, Head, Reader, damaged, encrypted, open_head
 from gateway.store.storage_key import KeyRing, Keys
 
@@ -31,7 +31,7 @@ class EncryptedBlobs:
             pieces = encrypted(name, pieces, self.ring.current)
         self._inner.put(name, pieces)
 
-    def begin(self, name: str, pieces: Iterable[bytes]) -> Begun | None:
+    def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile | None:
         if self._encrypt:
             pieces = encrypted(name, pieces, self.ring.current)
         return self._inner.begin(name, pieces)

@@ -13,7 +13,6 @@ from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
 from gateway.store import postgres
 
 Work = Callable[[Connection], Any]
-First = Callable[[], None]
 Fail = Callable[[str], None]
 
 # A COMMIT that ends so has not written its commit frame; after any other error nobody can say.
@@ -34,7 +33,6 @@ class Unit:
 
     work: Work
     kind: str = ""  # its name among the points at which tests kill the daemon
-    first: First | None = None  # what must be on the disk before the commit
     long: bool = False  # not to be done in the event loop
 
 

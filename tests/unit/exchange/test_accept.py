@@ -162,7 +162,7 @@ async def test_a_large_original_is_read_back_from_its_blob(house: House) -> None
     octets = notice() + b"x" * 70 + b"\r\n" + (b"y" * 998 + b"\r\n") * 200
     assert len(octets) < house.exchange.judges.settings.in_process
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.exchange.exchange.IN_MEMORY", 1000)
+        patch.setattr("gateway.exchange.keeping.IN_MEMORY", 1000)
         await house.accept("office", octets, "water")
     [mail] = house.mail("unit:water")
     assert mail.octets.endswith(octets.partition(b"\r\n\r\n")[2])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.domain.ids import new_id
 from gateway.errors import ConfigurationError, StoreDamaged, as_reply
 from gateway.store import rekeeping, storage_key
-from gateway.store.blobs import Driver, FileBlobs, MemoryBlobs
+from gateway.store.blobs import BegunFile, Driver, FileBlobs, MemoryBlobs
 from gateway.store.encrypted import EncryptedBlobs
 from gateway.store.envelope import HEAD, SEGMENT
 from gateway.store.storage_key import KeyRing, LiveKeys
@@ -303,7 +303,7 @@ def test_re_keeping_that_is_broken_off_anywhere_goes_on_where_it_stopped(
         target, word = {
             "create": (os, "fsync"),
             "rename": (Path, "rename"),
-            "folder": (FileBlobs, "_sync_folder"),
+            "folder": (BegunFile, "sync_folder"),
         }[at]
         original = getattr(target, word)
 

@@ -405,6 +405,11 @@ class Config(Section):
         return self.portal.url or f"https://{self.office.host}{port}/"
 
     @property
+    def children(self) -> int:
+        """How many of `policy.extraction_children` each process of the daemon has."""
+        return max(1, -(-self.policy.extraction_children // self.daemon.workers))
+
+    @property
     def shared(self) -> bool:
         """Whether several processes write the database all the time."""
         return self.daemon.workers > 1

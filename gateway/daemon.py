@@ -55,7 +55,7 @@ log = structlog.stdlib.get_logger("yizhan.daemon")
 
 
 class PostOffice:
-    """One running post office: all of it, or all but the intake, which then is with the workers."""
+    """One running post office; with a crew it shares its clients with other processes."""
 
     def __init__(self, config: Config, path: Path, crew: Crew | None = None) -> None:
         """Compose it; nothing listens yet. Raises ConfigurationError and StoreUnusable."""
@@ -87,15 +87,14 @@ class PostOffice:
         self.places = places = Places(config.submission.limits)
         listeners = config.submission.listeners
         self.meters = [DoorMeter(self.metrics, f"{one.tls}-{one.port}") for one in listeners]
-        self.intake: Intake | None = None
-        if crew is None:
-            self.intake = intake = self._open_intake()
-            halls: list[Hall] = [
-                intake.sessions(listener, places, meter)
-                for listener, meter in zip(listeners, self.meters, strict=True)
-            ]
-        else:
-            halls = [crew.hall(number) for number in range(len(listeners))]
+        self.intake = intake = self._open_intake()
+        here = [
+            intake.sessions(listener, places, meter)
+            for listener, meter in zip(listeners, self.meters, strict=True)
+        ]
+        halls: list[Hall] = [*here]
+        if crew is not None:
+            halls = [crew.hall(number, own) for number, own in enumerate(here)]
         self.doors = [
             SubmissionDoor(listener, hall, places, meter)
             for listener, hall, meter in zip(listeners, halls, self.meters, strict=True)
@@ -126,7 +125,7 @@ class PostOffice:
             authenticator=self.authenticator,
             rates=self.rates,
             committed=self.backroom.wake,
-            children=self.config.policy.extraction_children,
+            children=self.config.children,
         )
 
     async def start(self, given: Sequence[activation.Given] = ()) -> None:
@@ -138,8 +137,7 @@ class PostOffice:
         portal = [self.config.portal] if self.config.portal else []
         sockets = activation.assign([*self.config.submission.listeners, *portal], given)
         self.database.start()
-        if self.intake is not None:
-            await self.intake.start()
+        await self.intake.start()
         await self.backroom.reminders.start()
         self._watch()
         for name, work in self.backroom.work().items():
@@ -173,8 +171,7 @@ class PostOffice:
         if self.portal is not None:
             await self.portal.stop()
         await self.console.stop()
-        if self.intake is not None:
-            await self.intake.close()
+        await self.intake.close()
         self.hashing.shutdown(cancel_futures=True)
         reach("drained")
         await self.database.close()
@@ -210,8 +207,7 @@ class PostOffice:
 
     def _reload_policy(self) -> None:
         self.policy = Policy.load(self.config.policy.directory)
-        if self.intake is not None:
-            self.intake.judges.policy = self.policy
+        self.intake.judges.policy = self.policy
 
     def _watch(self) -> None:
         self.health.add("database", self._database_health)
@@ -258,8 +254,7 @@ class PostOffice:
         return self.crew.total(name) if self.crew is not None else 0
 
     def _children_replaced(self) -> int:
-        here = self.intake.inspector.replaced if self.intake is not None else 0
-        return here + self._of_crew("replaced")
+        return self.intake.inspector.replaced + self._of_crew("replaced")
 
     def _warning(self, language: str, code: str) -> str:
         return self.policy.sentences.warning(language, code)  # of the policy now in force

@@ -1,8 +1,8 @@
 """The workers: started, given clients, watched, replaced when they die, and sent home.
 
-The daemon accepts every connection and gives it its place, so limits hold over all workers; then
-the socket goes to the worker that has the fewest clients. A client who comes while no worker is
-there waits for the next one.
+The daemon accepts every connection and gives it its place, so limits hold over all processes; then
+the socket goes to the process that has least to do. That can be the daemon itself: what it does
+behind the doors, for everybody's clients, counts as some clients of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import structlog
 
 from gateway.config import Config
 from gateway.errors import ConfigurationError, TaskEnded
-from gateway.intake.sessions import Left
+from gateway.intake.sessions import Left, Sessions
 from gateway.store.database import Database
 from gateway.workers import messages
 from gateway.workers.desk import Desk
@@ -31,6 +31,7 @@ log = structlog.stdlib.get_logger("yizhan.workers")
 PING_SECONDS = 1.0
 DEATHS = 5  # of workers within a minute, after which the daemon ends too
 _MINUTE = 60.0
+_BACKROOM = 0.5  # of a client: what each one's mail costs the daemon itself (docs/performance.md)
 _GRACE_SECONDS = 10.0  # beyond the drain, for closing database and children
 
 
@@ -44,7 +45,7 @@ class Crew:
         self._sessions = itertools.count(1)
         self._numbers = itertools.count(1)
         self._members: list[Member] = []
-        self._waiting: deque[tuple[socket.socket, int, str, Left]] = deque()
+        self._here: list[Sessions] = []
         self._gone: Counter[str] = Counter()  # what workers had counted that have ended
         self._deaths: deque[float] = deque(maxlen=DEATHS)
         self._answering: set[asyncio.Task[None]] = set()
@@ -89,36 +90,42 @@ class Crew:
         return member
 
     def _go(self, member: Member) -> None:
-        children = -(-self._config.policy.extraction_children // self._size)
         member.channel.tell(
-            messages.Go(self._config.model_dump_json(), member.number, max(1, children))
+            messages.Go(self._config.model_dump_json(), member.number, self._config.children)
         )
 
     # Clients
 
-    @property
-    def clients(self) -> int:
-        """Clients inside, and those that wait for a worker."""
-        return len(self._waiting) + sum(len(m.clients) for m in self._members)
+    def hall(self, door: int, here: Sessions) -> Hall:
+        """Where the clients of that door are served; `here` are those of this process."""
+        self._here.append(here)
+        return Hall(self, door, here)
 
-    def hall(self, door: int) -> Hall:
-        """Where the clients of that door are served."""
-        return Hall(self, door)
-
-    def admit(self, door: int, client: socket.socket, peer: str, left: Left) -> None:
-        """Hand a client over."""
+    def admit(
+        self, door: int, here: Sessions, client: socket.socket, peer: str, left: Left
+    ) -> None:
+        """Give a client to the process that has least to do."""
         if self._leaving:
             client.close()
             left()
             return
-        free = [m for m in self._members if m.ready]
-        if not free:
-            self._waiting.append((client, door, peer, left))
+        member = self._idlest()
+        if member is None:
+            here.admit(client, peer, left)
             return
-        member = min(free, key=lambda m: (m.hangs, len(m.clients)))
         session = next(self._sessions)
         member.clients[session] = Inside(door, left)
         member.channel.tell(messages.Client(session, door, peer), client)
+
+    def _idlest(self) -> Member | None:
+        """The worker that has least to do; None: this process has."""
+        free = [m for m in self._members if m.ready and not m.hangs]
+        if not free:
+            return None
+        member = min(free, key=lambda m: len(m.clients))
+        here = sum(sessions.clients for sessions in self._here)
+        inside = here + sum(len(m.clients) for m in self._members)
+        return None if here + _BACKROOM * inside < len(member.clients) else member
 
     # What the workers say
 
@@ -161,13 +168,9 @@ class Crew:
                 raise messages.BadMessage(f"{type(message).__name__} was not expected")
 
     def _welcome(self, member: Member) -> None:
-        """It is ready; who has waited for it comes in."""
         member.ready = True
         log.info("worker-ready", worker=member.number, process=member.process.pid)
         self._changed.set()
-        waiting, self._waiting = self._waiting, deque()
-        for client, door, peer, left in waiting:
-            self.admit(door, client, peer, left)
 
     async def _identify(
         self,
@@ -256,10 +259,6 @@ class Crew:
         """Send the clients away and the workers home, see `Hall.empty`."""
         if not self._leaving:
             self._leaving = True
-            while self._waiting:
-                client, _, _, left = self._waiting.popleft()
-                client.close()
-                left()
             for member in tuple(self._members):
                 member.channel.tell(messages.Leave(drain_seconds))
         deadline = time.monotonic() + drain_seconds + _GRACE_SECONDS
@@ -293,17 +292,18 @@ def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> No
 
 
 class Hall:
-    """One door's clients among the workers."""
+    """One door's clients, among all processes."""
 
-    def __init__(self, crew: Crew, door: int) -> None:
-        self._door = door
-        self._crew = crew
+    def __init__(self, crew: Crew, door: int, here: Sessions) -> None:
+        self._crew, self._door, self._here = crew, door, here
         self.clients = 0
-        self.empty = crew.empty
 
     def admit(self, client: socket.socket, peer: str, left: Left) -> None:
         self.clients += 1
-        self._crew.admit(self._door, client, peer, partial(self._left, left))
+        self._crew.admit(self._door, self._here, client, peer, partial(self._left, left))
+
+    async def empty(self, drain_seconds: float) -> None:
+        await asyncio.gather(self._crew.empty(drain_seconds), self._here.empty(drain_seconds))
 
     def _left(self, left: Left) -> None:
         self.clients -= 1

@@ -82,27 +82,35 @@ def small(make_office: Callable[..., Office]) -> Iterator[Office]:
 
 
 def workers(office: Office) -> list[int]:
-    """Their processes."""
+    """Their processes; the daemon's children that read attachments are none."""
     assert office.process is not None
     tasks = Path(f"/proc/{office.process.pid}/task").glob("*/children")
-    return sorted(int(child) for task in tasks for child in task.read_text().split())
+    children = {int(child) for task in tasks for child in task.read_text().split()}
+    return sorted(child for child in children if b"gateway.workers" in command_of(child))
+
+
+def command_of(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def server_of(office: Office, client: smtplib.SMTP) -> int:
-    """The worker that has the other end of the client's connection."""
-    assert client.sock is not None
+    """The process that has the other end of the client's connection."""
+    assert client.sock is not None and office.process is not None
     ends = [f"0100007F:{port:04X}" for port in
             (office.submission_port, client.sock.getsockname()[1])]  # fmt: skip
     for line in Path("/proc/net/tcp").read_text().splitlines():
         words = line.split()
         if words[1:3] == ends:
             wanted = f"socket:[{words[9]}]"
-            for worker in workers(office):
+            for worker in [*workers(office), office.process.pid]:
                 for link in Path(f"/proc/{worker}/fd").iterdir():
                     with suppress(OSError):
                         if str(link.readlink()) == wanted:
                             return worker
-    raise AssertionError("no worker has this client")
+    raise AssertionError("nobody has this client")
 
 
 @contextmanager
@@ -160,6 +168,28 @@ def test_connections_are_spread_over_the_workers_and_each_takes_mail(office: Off
         "the workers' counters are shown by the daemon",
     )
     until(lambda: metric(office, "yizhan_smtp_connections") == 0, "all places are given back")
+
+
+def test_the_daemon_takes_clients_too_when_it_has_less_to_do(small: Office) -> None:
+    small.start()
+    assert small.process is not None
+    with ExitStack() as stack:
+        clients = [stack.enter_context(small.client("water")) for _ in range(4)]
+        served = [server_of(small, one) for one in clients]
+        [worker] = workers(small)
+        assert served == [worker, small.process.pid, worker, worker]
+        said = [
+            small.offer(one, "water", report(f"{n}"), "office") for n, one in enumerate(clients)
+        ]
+        assert [code for code, _ in said] == [250] * 4
+        # Nobody waits for a worker.
+        os.kill(worker, signal.SIGSTOP)
+        os.kill(worker, signal.SIGKILL)
+        until(lambda: worker not in workers(small), "it has gone")
+        with small.client("education") as newcomer:
+            octets = letters.plain("education", "office", "照常")
+            assert small.offer(newcomer, "education", octets, "office")[0] == 250
+    assert small.stop() == 0
 
 
 def test_a_resend_at_another_worker_is_the_same_document(office: Office) -> None:

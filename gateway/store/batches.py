@@ -93,7 +93,7 @@ class Batches:
 
     async def drain(self) -> None:
         """Finish what waits."""
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
 
     def stop(self) -> None:

@@ -236,7 +236,7 @@ class Policy(Section):
     extraction_seconds: Seconds = 5
     """Time to read the text of one message's attachments."""
     extraction_children: Count = 2
-    """Warm child processes that read attachments."""
+    """Most child processes that read attachments; one that has nothing to do for 5 minutes ends."""
     extraction_memory: Octets = 536_870_912
     """Address space of such a child, octets."""
     in_process: Octets = 1_048_576

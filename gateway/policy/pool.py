@@ -10,36 +10,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import TypeVar
 
 import structlog
 
 from gateway import config
 from gateway.domain.submission import Content
 from gateway.errors import Deferred, Reply
-from gateway.policy.child import (
-    PIECE,
-    BadFrame,
-    Request,
-    pack,
-    read_frame,
-    unpack,
-    write_frame,
-)
+from gateway.policy.child import Request
 from gateway.policy.examine import examine
 from gateway.policy.extract import NeedsChild, read_plainly
 from gateway.policy.inspection import Inspection
+from gateway.policy.nursling import Child, ChildDied, ChildLate, Job
 from gateway.policy.weight import is_light
 from gateway.seals.book import SealBook
 from gateway.seals.judge import Judgement, judge
@@ -55,8 +46,7 @@ LARGE = 4 * 1024 * 1024  # octets; one such message at a time, for the sake of m
 _HERE = 4  # messages examined in threads of this process at once
 _KILLERS = 10_000  # digests remembered
 _TRIES = 3  # for a message that outlasts its child; before the last it is deferred
-_START_SECONDS = 30
-_FEED_SECONDS = 60  # for handing a message over to a child
+IDLE_SECONDS = 300.0  # after which a child is ended; the next message that needs one starts it
 _GRACE_SECONDS = 2  # scanning and judging, beside reading files
 _SCAN_RATE = 4 * 1024 * 1024  # octets a second at which a slow machine still scans
 _BUSY = Reply(
@@ -65,121 +55,6 @@ _BUSY = Reply(
     "The post office cannot examine this message now, please send it again later",
     "邮局暂时无法检查此邮件，请稍后再发",
 )
-
-
-class ChildDied(Exception):
-    """The child ended, was late or broke the protocol."""
-
-
-class ChildLate(ChildDied):
-    """The child was killed because its time was over."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    content: Content
-    book: SealBook
-    request: Request
-    opener: Opener | None
-    seconds: float  # for the child's answer
-
-    def judged(self) -> Judgement:
-        """Judge here, with the key."""
-        structure = scan(self.content.read())
-        # Read once more, so that only `judge` holds the octets and can let them go.
-        return judge(
-            self.content.read(), structure, unit_id=self.request.unit_id, book=self.book,
-            at=self.request.at, clock_skew=self.request.clock_skew, opener=self.opener,
-        )  # fmt: skip
-
-
-class _Child:
-    """One child process. Its methods block; one thread uses it at a time."""
-
-    def __init__(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        self._book: SealBook | None = None
-        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            env=environment, cwd="/",
-        )  # fmt: skip
-        self._to = cast("BinaryIO", self.process.stdin)
-        self._from = cast("BinaryIO", self.process.stdout)
-        try:
-            with self._deadline(_START_SECONDS):
-                self._expect(b"R")
-        except ChildDied:
-            self.end()
-            raise
-
-    def examine(self, job: _Job) -> Inspection:
-        """Have the message examined. Raises ChildDied; the child is then of no more use."""
-        with self._deadline(_FEED_SECONDS):
-            if self._book is not job.book:
-                write_frame(self._to, b"B", pack(job.book))
-                self._book = job.book
-            judgement = job.request.judgement
-            write_frame(self._to, b"Q", pack(_without_octets(job.request)))
-            self._feed(job.content.chunks())
-            if judgement is not None:
-                self._feed(_pieces(judgement.opened or b""))
-        with self._deadline(job.seconds):
-            letter, octets = read_frame(self._from)
-        if letter == b"O":
-            judgement = job.judged()
-            with self._deadline(_FEED_SECONDS):
-                write_frame(self._to, b"J", pack(replace(judgement, opened=None)))
-                self._feed(_pieces(judgement.opened or b""))
-            del judgement  # the child has the opened content now; two are too many
-            with self._deadline(job.seconds):
-                letter, octets = read_frame(self._from)
-        if letter != b"I":
-            raise BadFrame("no inspection")
-        return unpack(Inspection, octets)
-
-    def end(self) -> None:
-        """Kill it and collect what is left."""
-        self.process.kill()
-        self.process.wait()
-        for stream in (self._to, self._from):
-            try:
-                stream.close()
-            except OSError:
-                continue  # octets that it never took
-
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
-    def _feed(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
-            write_frame(self._to, b"D", piece)
-        write_frame(self._to, b"E")
-        self._to.flush()
-
-    def _expect(self, letter: bytes) -> None:
-        if read_frame(self._from)[0] != letter:
-            raise BadFrame("another frame was expected")
-
-    @contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
-        # Killing closes the pipes, which wakes the thread that waits on them.
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            self.process.kill()
-
-        timer = threading.Timer(seconds, kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        except (OSError, BadFrame) as error:
-            if late.is_set():
-                raise ChildLate(f"not done in {seconds:.0f} seconds") from error
-            raise ChildDied(str(error)) from error
-        finally:
-            timer.cancel()
 
 
 class Inspector:
@@ -201,8 +76,10 @@ class Inspector:
         self._command = command or (
             sys.executable, "-P", "-m", "gateway.policy.child", str(settings.extraction_memory),
         )  # fmt: skip
-        self._children: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
-        self._all: set[_Child] = set()
+        self._free = asyncio.Semaphore(settings.extraction_children)
+        self._resting: list[tuple[Child, float]] = []  # since when, in loop time; the last is next
+        self._retiring: asyncio.TimerHandle | None = None
+        self._all: set[Child] = set()
         self._here = asyncio.Semaphore(_HERE)
         self._large = asyncio.Semaphore(1)
         self._killers: OrderedDict[bytes, int] = OrderedDict()  # digest -> tries
@@ -218,11 +95,13 @@ class Inspector:
         """
         started = [self._run(self._spawn) for _ in range(self._settings.extraction_children)]
         for child in await asyncio.gather(*started):
-            self._children.put_nowait(child)
+            self._rest(child)
 
     async def close(self) -> None:
         """Wait for what is being examined, then end the children."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._retiring is not None:
+            self._retiring.cancel()
         for child in list(self._all):
             await self._run(child.end)
         self._all.clear()
@@ -249,7 +128,7 @@ class Inspector:
             mt_priority=mt_priority, read=self._killers.get(content.sha256, 0) < _TRIES,
             may_open=opener is not None, cpu_seconds=int(seconds), judgement=None,
         )  # fmt: skip
-        job = _Job(content, book, request, opener, seconds)
+        job = Job(content, book, request, opener, seconds)
         if content.size <= AT_ONCE and (found := _examine_at_once(job)) is not None:
             return found
         task = asyncio.create_task(self._inspect(job))
@@ -262,7 +141,7 @@ class Inspector:
         if not task.cancelled():
             task.exception()  # the caller may have gone and never ask
 
-    async def _inspect(self, job: _Job) -> Inspection:
+    async def _inspect(self, job: Job) -> Inspection:
         if job.content.size <= self._settings.in_process:
             async with self._here:
                 found = await self._run(lambda: _examine_here(job))
@@ -287,38 +166,59 @@ class Inspector:
             except ChildDied as error:
                 raise Deferred.saying(_BUSY, cause=f"the child died twice: {error}") from error
 
-    async def _in_child(self, job: _Job) -> Inspection:
-        child = await self._children.get()
-        try:
-            if child is None or not child.alive:
+    async def _in_child(self, job: Job) -> Inspection:
+        async with self._free:
+            child = await self._wake()
+            try:
+                inspection = await self._run(partial(child.examine, job))
+            except BaseException:
                 await self._discard(child)
-                child = None
-                child = await self._run(self._spawn)
-            inspection = await self._run(partial(child.examine, job))
-        except BaseException:
-            await self._discard(child)
-            self._children.put_nowait(None)
-            raise
-        self._children.put_nowait(child)
-        return inspection
+                raise
+            self._rest(child)
+            return inspection
 
-    def _spawn(self) -> _Child:
+    async def _wake(self) -> Child:
+        """The child that was used last, or a new one."""
+        while self._resting:
+            child, _ = self._resting.pop()
+            if child.alive:
+                return child
+            await self._discard(child)
+        return await self._run(self._spawn)
+
+    def _rest(self, child: Child) -> None:
+        loop = asyncio.get_running_loop()
+        self._resting.append((child, loop.time()))
+        if self._retiring is None:
+            self._retiring = loop.call_later(IDLE_SECONDS, self._retire)
+
+    def _retire(self) -> None:
+        """End the children that have had nothing to do for long: each has memory of its own."""
+        loop = asyncio.get_running_loop()
+        now, self._retiring = loop.time(), None
+        while self._resting and self._resting[0][1] <= now - IDLE_SECONDS:
+            child, _ = self._resting.pop(0)
+            self._all.discard(child)
+            loop.run_in_executor(self._threads, child.end)
+        if self._resting:
+            self._retiring = loop.call_at(self._resting[0][1] + IDLE_SECONDS, self._retire)
+
+    def _spawn(self) -> Child:
         # Nothing of the daemon's environment (credentials) is given on.
         root = str(Path(__file__).resolve().parents[2])
         environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": root}
         environment |= {"LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            child = _Child(self._command, environment)
+            child = Child(self._command, environment)
         except (OSError, ChildDied) as error:
             raise Deferred.saying(_BUSY, cause=f"no child can be started: {error}") from error
         self._all.add(child)
         return child
 
-    async def _discard(self, child: _Child | None) -> None:
-        if child is not None:
-            self.replaced += 1
-            self._all.discard(child)
-            await self._run(child.end)
+    async def _discard(self, child: Child) -> None:
+        self.replaced += 1
+        self._all.discard(child)
+        await self._run(child.end)
 
     def _remember(self, digest: bytes, *, late: bool) -> int:
         """Count the message's tries; one that has killed its child has had them all."""
@@ -343,7 +243,7 @@ class _NotHere:
         raise _Elsewhere
 
 
-def _examine_at_once(job: _Job) -> Inspection | None:
+def _examine_at_once(job: Job) -> Inspection | None:
     """The inspection of a short message, in the event loop; None if it must not be made there.
 
     A thread would take the interpreter's lock for as long, and cost as much again to be waited for.
@@ -357,7 +257,7 @@ def _examine_at_once(job: _Job) -> Inspection | None:
     return found if isinstance(found, Inspection) else None
 
 
-def _examine_here(job: _Job) -> Inspection | Judgement | None:
+def _examine_here(job: Job) -> Inspection | Judgement | None:
     """The inspection, or, if a child must make it, the judgement if one was made so far."""
     octets, request = job.content.read(), job.request
     structure = scan(octets)
@@ -378,14 +278,3 @@ def _examine_here(job: _Job) -> Inspection | Judgement | None:
         )  # fmt: skip
     except NeedsChild:
         return judgement
-
-
-def _without_octets(request: Request) -> Request:
-    if request.judgement is None:
-        return request
-    return replace(request, judgement=replace(request.judgement, opened=None))
-
-
-def _pieces(octets: bytes) -> Iterator[bytes]:
-    for start in range(0, len(octets), PIECE):
-        yield octets[start : start + PIECE]

@@ -289,6 +289,24 @@ async def test_a_short_mail_is_examined_within_milliseconds(
         assert (time.perf_counter() - before) / 40 < 0.25
 
 
+async def test_children_that_have_nothing_to_do_end_and_come_again(
+    content: Callable[[bytes], Content], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0.2)
+    async with inspector(extraction_children=2) as made:
+        for _ in range(2):
+            processes = [child.process for child in made._all]
+            for _ in range(400):
+                if not made._all and all(one.poll() is not None for one in processes):
+                    break
+                await asyncio.sleep(0.05)
+            assert not made._all
+            found = await look(made, content(DOCX))
+            assert [file.reading for file in found.attachments] == [Reading.READ]
+            assert len(made._all) == 1
+        assert made.replaced == 0
+
+
 class _Watched(FakeOpener):
     """An opener that says in which thread it was used."""
 

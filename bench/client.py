@@ -48,6 +48,7 @@ class Plan:
     together: bool = False  # all connections wait for each other before the first octet of DATA
     preload: bool = True  # mails are read before the start
     keep: bool = False  # tell when each mail was answered
+    pace: float = 0.0  # mails a second over all connections, evenly; 0: as fast as they are taken
 
 
 @dataclass(slots=True)
@@ -177,7 +178,10 @@ async def _work(plan: Plan, result: Result) -> None:
         share = shares[number]
         for some in [share] if plan.reuse else [[mail] for mail in share]:
             async with Session(plan, some[0], source, context) as session:
-                for mail in some:
+                for turn, mail in enumerate(some):
+                    if plan.pace:
+                        due = begun + (turn * plan.connections + number) / plan.pace
+                        await asyncio.sleep(due - time.monotonic())
                     await send(session, mail, wait=plan.together and mail is share[0])
 
     sys.stdout.write("ready\n")

@@ -109,11 +109,13 @@ def _left(office: offices.Office) -> Callable[[], int]:
     return lambda: submit.pending(office)
 
 
-def once(server: Server, case: Case, mails: list[Mail], trust: Path, *, bare: bool) -> Round:
+def once(
+    server: Server, case: Case, mails: list[Mail], trust: Path, *, bare: bool, pace: float = 0
+) -> Round:
     """Send these; returns when all is done."""
     plan = Plan(
         server.port, mails, case.connections, trust=str(trust), reuse=case.reused,
-        tls="none" if bare else "implicit",
+        tls="none" if bare else "implicit", pace=pace,
     )  # fmt: skip
     load = os.getloadavg()[0]
     with Generator(plan) as generator:
@@ -157,7 +159,10 @@ def measure(options: argparse.Namespace) -> list[Round]:
                 characters=CHARACTERS[case.kilobytes], sealed=not options.bare,
             )  # fmt: skip
             for server in servers.values():
-                one = once(server, case, mails, office.folder / "tls.crt", bare=options.bare)
+                one = once(
+                    server, case, mails, office.folder / "tls.crt",
+                    bare=options.bare, pace=options.pace,
+                )  # fmt: skip
                 if number:  # the first warms up
                     found.append(one)
                 _say(one, number)
@@ -220,6 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=["postfix-lmtp", "postfix-virtual", "yizhan", "yizhan-2", "yizhan-3"],
         help="postfix-lmtp, postfix-virtual, yizhan; yizhan-N is one with daemon.workers = N",
     )  # fmt: skip
+    parser.add_argument(
+        "--pace", type=float, default=0, help="mails a second, for latency below full load"
+    )
     parser.add_argument("--bare", action="store_true", help="no TLS, no AUTH, no seal")
     parser.add_argument("--json", type=Path, help="write every round to this file")
     parser.add_argument("--picture", type=Path, help="draw the medians into this file (SVG)")

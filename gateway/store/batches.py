@@ -21,7 +21,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, RootTransaction, exc
 
-from gateway.errors import StoreError, StoreUnavailable
+from gateway.errors import CommitUnknown, StoreError, StoreUnavailable
 from gateway.store.engine import tell
 from gateway.store.fault import reach
 from gateway.store.turnstile import Turnstile
@@ -115,20 +115,15 @@ class Batches:
                 await self._commit(batch)
 
     async def _commit(self, batch: list[Asked]) -> None:
-        units = [unit for unit, _ in batch]
         try:
             async with self._turn():
-                connection, transaction = await self._begin()
-                outcomes = await self._run(connection, units)
-                await self._wait(lambda: self._end(connection, transaction, units))
+                outcomes = await self._transact([unit for unit, _ in batch])
         except StoreError as error:
-            self._drop()
             tell_all(_listening(batch), error)
         except asyncio.CancelledError:  # with the loop; the thread may still be at work
-            tell_all(_listening(batch), StoreUnavailable(_CANNOT, cause="stopped"))
+            tell_all(_listening(batch), CommitUnknown(_CANNOT, cause="stopped"))
             raise
         except BaseException as error:  # noqa: BLE001  # each waiter is told, and the next served
-            self._drop()
             tell_all(_listening(batch), StoreUnavailable(_CANNOT, cause=str(error)))
         else:
             self.commits += 1
@@ -140,6 +135,18 @@ class Batches:
                     done.set_exception(lost)
                 else:
                     done.set_result(result)
+
+    async def _transact(self, units: list[Unit]) -> list[Outcome]:
+        try:
+            connection, transaction = await self._begin()
+            outcomes = await self._run(connection, units)
+            await self._wait(lambda: self._end(connection, transaction, units))
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._drop()  # before the next process comes in
+            raise
+        return outcomes
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

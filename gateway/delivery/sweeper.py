@@ -100,7 +100,9 @@ class Sweeper:
         unshown = await self._database.read(self._mailboxes.unshown)
         if not unshown:
             return 0
-        return await self._database.write(lambda c: self._mailboxes.sweep(c, unshown), "sweep")
+        return await self._database.write(
+            lambda c: self._mailboxes.sweep(c, unshown), "sweep", long=True
+        )
 
     async def turn(self, age: float = AGE_SECONDS) -> int:
         """Remove what is old and needed by nobody; how many."""

@@ -47,7 +47,7 @@ from mailboxes.remembered import forget
 
 log = structlog.stdlib.get_logger("yizhan.exchange")
 
-_FEW = 16  # addressees whose rows are written in the event loop
+_FEW = 16  # addressees or recipients whose rows are written in the event loop
 
 
 @dataclass(slots=True)
@@ -254,6 +254,7 @@ class Exchange:
                 now=now,
             ),
             "refusal",
+            long=len(submission.recipients) > _FEW,
         )
         self._committed()
         log.warning(

@@ -33,6 +33,7 @@ _log = structlog.stdlib.get_logger("yizhan.reminders")
 AT_ONCE = 32
 """Reminders that are handed over at the same time."""
 REPORTS_AT_ONCE = 1000
+_FEW = 16  # reports that are entered in the event loop
 SILENCE_SECONDS = 3600.0
 """A carrier that says nothing of a reminder for so long is a matter for the health page."""
 _LEASE_MARGIN_SECONDS = 5.0
@@ -267,7 +268,7 @@ class ReminderWorker:
             return
         scribe = self._scribe()
         news = await self._database.write(
-            lambda c: book.report(c, reports, scribe), "reminder-report"
+            lambda c: book.report(c, reports, scribe), "reminder-report", long=len(reports) > _FEW
         )
         for one in news:
             self._observe(one.fate.value)

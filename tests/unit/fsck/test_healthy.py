@@ -141,8 +141,9 @@ async def test_readers_may_move_copy_flag_and_remove(house: House, examine: Chec
 async def test_what_is_being_written_is_no_orphan(house: House, examine: Check) -> None:
     taken = await house.accept("office", plain("office", "water", NOTICE), "water")
     [path] = (house.folder / "blobs").rglob(taken)
-    path.with_name(taken[:-1] + "0").write_bytes(b"its commit is still to come")
-    path.with_name(f".{taken[:-1]}1.tmp").write_bytes(b"half of it")
+    one, other, *_ = (f"{taken[:-1]}{letter}" for letter in "012" if letter != taken[-1])
+    path.with_name(one).write_bytes(b"its commit is still to come")
+    path.with_name(f".{other}.tmp").write_bytes(b"half of it")
     (path.parent / "lost+found").mkdir()
     assert named(examine()) == []
 

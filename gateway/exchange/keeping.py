@@ -38,21 +38,22 @@ class Keeper:
         self._threads.shutdown()
 
     async def keep(self, document_id: str, content: Content, prepare: Callable[[], T]) -> T:
-        """Keep it; what `prepare` returns, which is called while the disk is at work.
+        """Keep it; what `prepare` returns, which may read it back by `open`.
 
         Raises as `Blobs.put`, and what `prepare` raises.
         """
-        put = partial(self._blobs.put, document_id, content.chunks())
-        if content.size > AT_ONCE:
-            await self._run(put)
-            return await self._run(prepare)
-        begun = self._blobs.begin(document_id, content.chunks())
-        kept = self._run(put) if begun is None else self._together.ask(begun)
-        keeping = asyncio.ensure_future(kept)
+        short = content.size <= AT_ONCE
+        begun = self._blobs.begin(document_id, content.chunks()) if short else None
+        if begun is None:
+            await self._run(partial(self._blobs.put, document_id, content.chunks()))
+            return await self.prepare(content, prepare)
         try:
-            return prepare()
-        finally:
-            await keeping
+            prepared = prepare()
+        except BaseException:
+            begun.abandon()
+            raise
+        await self._together.ask(begun)
+        return prepared
 
     async def prepare(self, content: Content, prepare: Callable[[], T]) -> T:
         """The same for what is kept already."""

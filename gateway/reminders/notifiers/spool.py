@@ -97,7 +97,7 @@ class SpoolNotifier:
                 answers += [self._write(one, folders) for one in reminders]
                 _sync_folder(self._outgoing)
         except OSError as error:
-            return [_cannot_write(error)] * len(reminders)
+            return [_cannot_write(error) for _ in reminders]
         return answers
 
     def _write(self, reminder: Reminder, folders: Sequence[Path]) -> HandedOver | Exception:

@@ -246,3 +246,15 @@ async def test_no_mail_however_broken_must_wait_for_ever(
         with house.blobs.open(document_id) as file:
             assert file.read() == octets
         assert house.document(document_id)
+
+
+async def test_a_document_that_cannot_be_prepared_leaves_no_blob(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_given: Any, **_more: Any) -> None:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr("gateway.exchange.exchange.views.prepare", broken)
+    with pytest.raises(ValueError, match="a mistake"):
+        await house.accept("office", notice(), "water")
+    assert (house.documents(), house.kept()) == ([], [])

@@ -19,7 +19,7 @@ import pytest
 
 from gateway.domain.ids import new_id
 from gateway.errors import StoreDamaged, StoreUnavailable, StoreUnusable
-from gateway.store.blobs import FileBlobs
+from gateway.store.blobs import FileBlobs, finish_all
 
 MOMENT = 1_795_255_200_000  # 2026-11-21, in milliseconds
 NAME = new_id(MOMENT, bytes(10))
@@ -251,3 +251,47 @@ def test_the_identity_lies_beside_the_blobs_and_is_none_of_them(blobs: FileBlobs
     blobs.write_identity("two")
     assert blobs.read_identity() == "two"
     assert list(blobs.list()) == []
+
+
+def test_blobs_that_are_finished_together_share_the_fsync_of_their_folder(
+    blobs: FileBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.put(NAME, [b"the day's folder is there"])
+    synced: list[bool] = []  # whether it was a folder
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().is_dir())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    names = [new_id(MOMENT, bytes(9) + bytes([number])) for number in range(2, 6)]
+    begun = [blobs.begin(name, [name.encode()]) for name in names]
+    assert synced == []
+    assert finish_all(begun) == [None] * 4
+    assert synced == [False] * 4 + [True]
+    for name in names:
+        with blobs.open(name) as file:
+            assert file.read() == name.encode()
+
+
+def test_of_several_only_the_one_that_cannot_be_kept_is_lost(blobs: FileBlobs) -> None:
+    first, second = (blobs.begin(name, [b"x"]) for name in (NAME, OTHER))
+    second._temporary.unlink()  # somebody has tidied up
+    good, bad = finish_all([first, second])
+    assert good is None
+    assert isinstance(bad, StoreUnavailable)
+    assert [kept.name for kept in blobs.list()] == [NAME]
+
+
+def test_what_was_begun_and_abandoned_leaves_nothing_and_can_be_put_again(
+    blobs: FileBlobs, tmp_path: Path
+) -> None:
+    blobs.begin(NAME, [b"first"]).abandon()
+    assert files(tmp_path) == []
+    blobs.put(NAME, [b"second"])
+    with pytest.raises(StoreUnavailable):
+        blobs.begin(NAME, [b"third"])
+    with blobs.open(NAME) as file:
+        assert file.read() == b"second"
+    assert len(files(tmp_path)) == 1

@@ -13,7 +13,8 @@ from typing import BinaryIO, TypeVar
 from gateway.domain.submission import Content
 from gateway.errors import StoreError
 from gateway.policy.pool import AT_ONCE
-from gateway.store.blobs import BegunFile, Blobs, finish_all
+from gateway.store.begun import BegunFile, finish_all
+from gateway.store.blobs import Blobs
 from gateway.together import Together
 
 T = TypeVar("T")

@@ -11,21 +11,20 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from gateway.domain.ids import is_id, time_of
-from gateway.errors import StoreError, StoreUnavailable, StoreUnusable
+from gateway.errors import StoreUnavailable, StoreUnusable
+from gateway.store.begun import BegunFile, unavailable
 from gateway.store.fault import reach
 
 IDENTITY = "identity"  # the file or object that says whose blobs these are
 _DAY = "%Y/%m/%d"
 _PROBE = bytes(4096)
-
-Sync = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,78 +42,6 @@ Check = Callable[[BinaryIO], None]
 
 Raises if they are not the same.
 """
-
-
-class BegunFile:
-    """A `put` that is half done: written, but neither synced nor under its name."""
-
-    def __init__(self, file: BinaryIO, temporary: Path, target: Path, sync: Sync) -> None:
-        """`sync` makes a descriptor's octets, or a folder's names, last; it raises OSError."""
-        self._file = file
-        self._temporary, self._target = temporary, target
-        self._sync = sync
-
-    def name(self, after: Callable[[Path], None] = lambda _path: None) -> Path:
-        """Sync it and give it its name; the folder that is to be synced then.
-
-        `after` looks at the file in between. Raises StoreUnavailable; then nothing is kept.
-        """
-        try:
-            with self._file as file:
-                self._sync(file.fileno())
-            after(self._temporary)
-            reach("blob-synced")
-            self._temporary.rename(self._target)
-            reach("blob-renamed")
-        except BaseException as error:
-            self.abandon()
-            if isinstance(error, OSError):
-                raise _unavailable(error) from error
-            raise
-        return self._target.parent
-
-    def sync_folder(self) -> None:
-        """Make its name last, and those of all its neighbours. Raises StoreUnavailable."""
-        try:
-            descriptor = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._sync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise _unavailable(error) from error
-
-    def finish(self, after: Callable[[Path], None] = lambda _path: None) -> None:
-        """Both; on return the blob is on disk under its name."""
-        self.name(after)
-        self.sync_folder()
-        reach("blob-kept")
-
-    def abandon(self) -> None:
-        """Remove what has no name yet."""
-        with suppress(OSError):
-            self._file.close()
-        with suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
-
-
-def finish_all(begun: Sequence[BegunFile]) -> list[Exception | None]:
-    """Finish several: each folder is synced once. None for each, or its StoreUnavailable."""
-    outcomes: list[Exception | None] = []
-    folders: dict[Path, BegunFile] = {}
-    for one in begun:
-        try:
-            folders[one.name()] = one
-            outcomes.append(None)
-        except StoreError as error:
-            outcomes.append(error)
-    try:
-        for one in folders.values():
-            one.sync_folder()
-    except StoreError as error:  # of one folder or another: nobody can rely on its name
-        return [type(error)(error.public, cause=error.cause) for _ in begun]
-    reach("blob-kept")
-    return outcomes
 
 
 class Blobs(Protocol):
@@ -216,7 +143,7 @@ class FileBlobs:
             # Exclusive: of two that put one name, the second stops here.
             file = _create(temporary)
         except OSError as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         begun = BegunFile(file, temporary, target, self._sync)
         try:
             before(file)
@@ -226,7 +153,7 @@ class FileBlobs:
         except BaseException as error:
             begun.abandon()
             if isinstance(error, OSError):
-                raise _unavailable(error) from error
+                raise unavailable(error) from error
             raise
         reach("blob-written")
         return begun
@@ -382,10 +309,6 @@ class MemoryBlobs:
 def _create(path: Path) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o600), "wb")
-
-
-def _unavailable(error: OSError) -> StoreUnavailable:
-    return StoreUnavailable("the store cannot take mail now", cause=str(error))
 
 
 def _unfinished(path: Path) -> Path:

@@ -12,7 +12,8 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from gateway.store.blobs import BegunFile, Blobs, Kept
+from gateway.store.begun import BegunFile
+from gateway.store.blobs import Blobs, Kept
 from gateway.store.envelope import HEAD, KEY_ID, Head, Reader, damaged, encrypted, open_head
 from gateway.store.storage_key import KeyRing, Keys
 

@@ -19,7 +19,8 @@ import pytest
 
 from gateway.domain.ids import new_id
 from gateway.errors import StoreDamaged, StoreUnavailable, StoreUnusable
-from gateway.store.blobs import FileBlobs, finish_all
+from gateway.store.begun import finish_all
+from gateway.store.blobs import FileBlobs
 
 MOMENT = 1_795_255_200_000  # 2026-11-21, in milliseconds
 NAME = new_id(MOMENT, bytes(10))

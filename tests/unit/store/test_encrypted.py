@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gateway.domain.ids import new_id
 from gateway.errors import ConfigurationError, StoreDamaged, as_reply
 from gateway.store import rekeeping, storage_key
-from gateway.store.blobs import BegunFile, Driver, FileBlobs, MemoryBlobs
+from gateway.store.begun import BegunFile
+from gateway.store.blobs import Driver, FileBlobs, MemoryBlobs
 from gateway.store.encrypted import EncryptedBlobs
 from gateway.store.envelope import HEAD, SEGMENT
 from gateway.store.storage_key import KeyRing, LiveKeys

@@ -1,4 +1,4 @@
-"""What an office costs that nobody uses: its start, its memory, and 1,000 clients that only hold on.
+"""What an unused office costs: its start, its memory, and 1,000 clients that only hold on.
 
 Starts the demo office, reads the proportional set size (PSS) of the daemon and its children once it
 is ready, then lets clients connect with TLS and say EHLO, and reads it again. With `--minutes` it

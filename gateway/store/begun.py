@@ -1,4 +1,4 @@
-"""Blobs that are half done: several may be finished together, and share the fsync of their folder."""
+"""Blobs that are half done: several can be finished together, sharing the fsync of their folder."""
 
 from __future__ import annotations
 

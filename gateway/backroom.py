@@ -6,7 +6,8 @@ sweeper tidies; peers on the same database are told, and heard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -20,7 +21,7 @@ from gateway.delivery.summaries import Summaries
 from gateway.delivery.sweeper import Sweeper
 from gateway.evidence.log import Log
 from gateway.exchange.means import Means
-from gateway.exchange.notify import record_reminder
+from gateway.exchange.notify import Told, record_reminders
 from gateway.exchange.outbox import Kind
 from gateway.reminders.notifiers import make_notifier
 from gateway.reminders.reminder import ReminderOutcome
@@ -76,7 +77,7 @@ class Backroom:
         self.reminders = ReminderWorker(
             database,
             make_notifier(config.reminders),
-            lambda connection, outcome: _record(connection, premises.means, outcome),
+            lambda connection, outcomes: _record(connection, premises.means, outcomes),
             clock,
             config.reminders,
             observe=reminded,
@@ -114,13 +115,9 @@ class Backroom:
         return self.peers.elected
 
 
-def _record(connection: Connection, means: Means, outcome: ReminderOutcome) -> None:
-    record_reminder(
-        connection,
-        means,
-        document_id=outcome.document_id,
-        delivery_id=outcome.delivery_id,
-        reason=outcome.reason,
-        detail=outcome.detail,
-        now=outcome.at,
-    )
+def _record(connection: Connection, means: Means, outcomes: Sequence[ReminderOutcome]) -> None:
+    told: defaultdict[str, list[Told]] = defaultdict(list)
+    for one in outcomes:
+        told[one.document_id].append(Told(one.delivery_id, one.reason, one.detail))
+    for document_id, some in told.items():
+        record_reminders(connection, means, document_id, some, outcomes[0].at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -31,7 +31,7 @@ from gateway.reminders.reminder import TRANSITIONS, Reminder, ReminderOutcome, R
 from gateway.reminders.tables import reminders
 from mailboxes.prepared import Prepared
 
-Record = Callable[[Connection, ReminderOutcome], None]
+Record = Callable[[Connection, Sequence[ReminderOutcome]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,12 @@ _ADD = Prepared(insert(reminders))
 _SOME = Prepared(
     select(reminders).where(reminders.c.id.in_(bindparam("some", expanding=True))), some="some"
 )
-_STATE = Prepared(select(reminders.c.state).where(reminders.c.id == bindparam("reminder")))
+_STATES = Prepared(
+    select(reminders.c.id, reminders.c.state).where(
+        reminders.c.id.in_(bindparam("some", expanding=True))
+    ),
+    some="some",
+)
 
 REPORT_DAYS = 3
 """Days after which no report of a carrier is expected any more (its validity has ended)."""
@@ -119,26 +124,20 @@ def lease(connection: Connection, now: datetime, *, seconds: float, limit: int) 
     The rows are the caller's until `seconds` from now; each take counts as an attempt.
     """
     rows = _DUE.all(connection, {"now": milliseconds(now), "most": limit})
+    until = milliseconds(now + timedelta(seconds=seconds))
     taken = []
     for row in rows:
         state = ReminderState(row.state)
         if state is ReminderState.QUEUED:
             state = ReminderState.HANDING_OVER
-        changes = {
-            "state": state,
-            "attempts": row.attempts + 1,
-            "lease_until": milliseconds(now + timedelta(seconds=seconds)),
-        }
-        _TAKE.run(
-            connection,
-            {
-                "reminder": row.id,
-                "after": state,
-                "tries": changes["attempts"],
-                "until": changes["lease_until"],
-            },
-        )
-        taken.append(_reminder(row, **changes))
+        taken.append(_reminder(row, state=state, attempts=row.attempts + 1))
+    _TAKE.run_each(
+        connection,
+        [
+            {"reminder": one.id, "after": one.state, "tries": one.attempts, "until": until}
+            for one in taken
+        ],
+    )
     return taken
 
 
@@ -147,28 +146,35 @@ def has_due(connection: Connection, now: datetime) -> bool:
     return _ANY_DUE.first(connection, {"now": milliseconds(now)}) is not None
 
 
-def state_of(connection: Connection, reminder_id: str) -> ReminderState | None:
-    """The state as it stands now."""
-    value = _STATE.scalar(connection, {"reminder": reminder_id})
-    return None if value is None else ReminderState(value)
+def states_of(connection: Connection, ids: Sequence[str]) -> dict[str, ReminderState]:
+    """The states of these reminders as they stand now; those that are gone are left out."""
+    rows = _STATES.all(connection, {"some": ids}) if ids else ()
+    return {row.id: ReminderState(row.state) for row in rows}
 
 
-def hand_over(connection: Connection, one: Reminder, answer: HandedOver, scribe: Scribe) -> bool:
-    """The carrier has it: state and evidence together. False if that was already known."""
-    hold(connection, one.document_id)
-    if not _change(
-        connection,
-        one.id,
-        ReminderState.HANDED_OVER,
-        handed_over_at=milliseconds(scribe.at),
-        lease_until=None,
-        notifier=scribe.notifier,
-        reference=answer.reference,
-        last_error="",
-    ):
-        return False
-    scribe.record(connection, _outcome(one, scribe, answer.reference))
-    return True
+def hand_over(
+    connection: Connection, handed: Sequence[tuple[Reminder, HandedOver]], scribe: Scribe
+) -> list[bool]:
+    """The carrier has them: states and evidence together. False where that was already known."""
+    _hold_all(connection, [one.document_id for one, _ in handed])
+    entered = [
+        _change(
+            connection,
+            one.id,
+            ReminderState.HANDED_OVER,
+            handed_over_at=milliseconds(scribe.at),
+            lease_until=None,
+            notifier=scribe.notifier,
+            reference=answer.reference,
+            last_error="",
+        )
+        for one, answer in handed
+    ]
+    news = zip(handed, entered, strict=True)
+    outcomes = [_outcome(one, scribe, answer.reference) for (one, answer), new in news if new]
+    if outcomes:
+        scribe.record(connection, outcomes)
+    return entered
 
 
 def fail(
@@ -185,7 +191,7 @@ def fail(
         last_error=detail,
     ):
         return False
-    scribe.record(connection, _outcome(one, scribe, one.reference, reason, detail))
+    scribe.record(connection, [_outcome(one, scribe, one.reference, reason, detail)])
     return True
 
 
@@ -216,10 +222,10 @@ def waiting(connection: Connection, notifier: str, now: datetime, limit: int) ->
 def report(connection: Connection, reports: Sequence[Report], scribe: Scribe) -> list[Report]:
     """Keep what the carrier says; a failure becomes evidence. Those that were news."""
     news: list[Report] = []
+    failed: list[ReminderOutcome] = []
     ids = [one.reminder_id for one in reports]
     rows = {row.id: row for row in _SOME.all(connection, {"some": ids})} if ids else {}
-    for document_id in sorted({row.document_id for row in rows.values()}):
-        hold(connection, document_id)
+    _hold_all(connection, [row.document_id for row in rows.values()])
     for one in reports:
         row = rows.get(one.reminder_id)
         if row is None:
@@ -237,8 +243,9 @@ def report(connection: Connection, reports: Sequence[Report], scribe: Scribe) ->
         if one.fate is Fate.FAILED:
             detail = one.detail or "the carrier could not send the message"
             reason = Reason.RECIPIENT_UNREACHABLE
-            outcome = _outcome(_reminder(row), scribe, row.reference, reason, detail)
-            scribe.record(connection, outcome)
+            failed.append(_outcome(_reminder(row), scribe, row.reference, reason, detail))
+    if failed:
+        scribe.record(connection, failed)
     return news
 
 
@@ -272,6 +279,13 @@ def count(connection: Connection) -> dict[ReminderState, int]:
     rows = connection.execute(select(reminders.c.state, func.count()).group_by(reminders.c.state))
     found = {ReminderState(state): number for state, number in rows}
     return {state: found.get(state, 0) for state in ReminderState}
+
+
+def _hold_all(connection: Connection, document_ids: Iterable[str]) -> None:
+    for document_id in sorted(
+        set(document_ids)
+    ):  # in one order, so that no two wait for each other
+        hold(connection, document_id)
 
 
 def _change(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -27,13 +27,14 @@ from gateway.reminders.schedule import next_try
 from gateway.store.database import Database
 from gateway.store.facts import is_held
 from gateway.store.fault import reach
+from gateway.together import Together
 
 _log = structlog.stdlib.get_logger("yizhan.reminders")
 
-AT_ONCE = 32
+AT_ONCE = 256
 """Reminders that are handed over at the same time."""
 REPORTS_AT_ONCE = 1000
-_FEW = 16  # reports that are entered in the event loop
+_FEW = 16  # reminders that are entered in the event loop
 SILENCE_SECONDS = 3600.0
 """A carrier that says nothing of a reminder for so long is a matter for the health page."""
 _LEASE_MARGIN_SECONDS = 5.0
@@ -66,6 +67,8 @@ class ReminderWorker:
         self._observe = observe
         self._wake = asyncio.Event()
         self._trouble = ""
+        self._states = Together(self._look_up)
+        self._entries = Together(self._enter_all)
 
     async def start(self) -> None:
         """Get the carrier ready. Raises ConfigurationError if it cannot be used."""
@@ -136,7 +139,9 @@ class ReminderWorker:
             return 0
         seconds = self._notifier.patience + _LEASE_MARGIN_SECONDS
         taken = await self._database.write(
-            lambda c: book.lease(c, now, seconds=seconds, limit=AT_ONCE), "reminder-lease"
+            lambda c: book.lease(c, now, seconds=seconds, limit=AT_ONCE),
+            "reminder-lease",
+            long=True,
         )
         # All of them are heard out before the first error counts: none may go on unwatched.
         results = await asyncio.gather(
@@ -149,7 +154,7 @@ class ReminderWorker:
 
     async def _hand_over(self, one: Reminder) -> None:
         # Just before: a sign-for since the lease has turned the row to stopping.
-        state = await self._database.glance(lambda c: book.state_of(c, one.id))
+        state = await self._states.ask(one.id)
         if state is ReminderState.STOPPING:
             await self._stop(one)
             return
@@ -211,13 +216,33 @@ class ReminderWorker:
 
     async def _enter(self, one: Reminder, answer: HandedOver) -> bool:
         """The carrier has it: write that down; False if it was known."""
-        scribe = self._scribe()
-        entered = await self._database.write(
-            lambda c: book.hand_over(c, one, answer, scribe), "reminder-done"
-        )
+        entered = await self._entries.ask((one, answer))
         if entered:
             self._observe("handed-over")
         return entered
+
+    async def _look_up(self, ids: Sequence[str]) -> list[ReminderState | None]:
+        found = await self._database.glance(lambda c: book.states_of(c, ids))
+        return [found.get(one) for one in ids]
+
+    async def _enter_all(
+        self, handed: Sequence[tuple[Reminder, HandedOver]]
+    ) -> Sequence[bool | Exception]:
+        try:
+            return await self._write_down(handed)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  # of one of them: the others are entered alone
+            if len(handed) == 1:
+                return [error]
+            alone = [await self._enter_all([one]) for one in handed]
+            return [outcome for outcomes in alone for outcome in outcomes]
+
+    async def _write_down(self, handed: Sequence[tuple[Reminder, HandedOver]]) -> list[bool]:
+        scribe = self._scribe()
+        return await self._database.write(
+            lambda c: book.hand_over(c, handed, scribe), "reminder-done", long=len(handed) > _FEW
+        )
 
     async def _try_later(self, one: Reminder, error: Exception) -> None:
         cause = str(error) or "the carrier did not answer in time"

@@ -89,34 +89,32 @@ class SpoolNotifier:
         return await asyncio.to_thread(self._write_all, reminders)
 
     def _write_all(self, reminders: Sequence[Reminder]) -> list[HandedOver | Exception]:
-        """Each that is not there yet; one turn and one fsync of the folder for all."""
-        answers: list[HandedOver | Exception] = []
+        """Each that is not there yet; one turn and one fsync of the folder for all.
+
+        All are written before the first is synced: so they share commits of the disk's journal.
+        """
         try:
             with self._turn():
                 folders = self._folders()
-                answers += [self._write(one, folders) for one in reminders]
+                begun = [self._begin(one, folders) for one in reminders]
+                answers = [one.finish() if isinstance(one, _Begun) else one for one in begun]
                 _sync_folder(self._outgoing)
         except OSError as error:
             return [_cannot_write(error) for _ in reminders]
         return answers
 
-    def _write(self, reminder: Reminder, folders: Sequence[Path]) -> HandedOver | Exception:
-        temporary = self._outgoing / f".{reminder.id}.tmp"
+    def _begin(
+        self, reminder: Reminder, folders: Sequence[Path]
+    ) -> _Begun | HandedOver | Exception:
         try:
             octets = _encode(reminder)
             if self._place(reminder.id, folders) is not None:
                 return HandedOver(reminder.id, repeated=True)
-            try:
-                _write_durably(temporary, octets)
-                temporary.rename(self._outgoing / reminder.id)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+            return _Begun(self._outgoing, reminder.id, octets)
         except OSError as error:
             return _cannot_write(error)
         except (NeverDeliverable, ValueError) as error:
             return error
-        return HandedOver(reminder.id)
 
     def _find(self, reminder_id: str) -> HandedOver | None:
         try:
@@ -193,6 +191,43 @@ class SpoolNotifier:
         return ""
 
 
+class _Begun:
+    """A message that is written, but neither synced nor under its name."""
+
+    def __init__(self, outgoing: Path, reminder_id: str, octets: bytes) -> None:
+        """Raises OSError."""
+        self._target = outgoing / reminder_id
+        self._temporary = outgoing / f".{reminder_id}.tmp"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._file = open(os.open(self._temporary, flags, _MODE), "wb")  # noqa: PTH123, SIM115
+        try:
+            descriptor = self._file.fileno()
+            os.fchmod(descriptor, _MODE)  # the daemon's umask would shut smsd out
+            self._file.write(octets)
+            self._file.flush()
+            # The kernel begins to write now, and `finish` needs to wait for all at once only.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def finish(self) -> HandedOver | Exception:
+        """Sync it, and let smsd see it once the folder is synced, too."""
+        try:
+            with self._file as file:
+                os.fsync(file.fileno())
+            self._temporary.rename(self._target)
+        except OSError as error:
+            self._abandon()
+            return _cannot_write(error)
+        return HandedOver(self._target.name)
+
+    def _abandon(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
 def _cannot_write(error: OSError) -> CannotHandOver:
     return CannotHandOver("the SMS spool cannot be written", cause=str(error))
 
@@ -210,15 +245,6 @@ def _encode(reminder: Reminder) -> bytes:
     alphabet, codec = ("UTF-8", "ascii") if reminder.text.isascii() else ("UCS2", "utf-16-be")
     headers = f"To: {to}\nAlphabet: {alphabet}\nAutosplit: 3\n\n"
     return headers.encode("ascii") + reminder.text.encode(codec)
-
-
-def _write_durably(path: Path, octets: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(path, flags, _MODE), "wb") as file:  # noqa: PTH123  # from a descriptor
-        os.fchmod(file.fileno(), _MODE)  # the daemon's umask would shut smsd out
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

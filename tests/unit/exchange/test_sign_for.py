@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
 from gateway.domain.event import Reason
 from gateway.errors import CommandError
 from gateway.evidence.notary import records_of
 from gateway.evidence.record import Actor
 from gateway.exchange.documents import Filter, find_delivery, list_documents
-from gateway.exchange.notify import record_reminder
+from gateway.exchange.notify import Told, record_reminders
 from gateway.exchange.sign_for import sign_for
 from gateway.exchange.tables import documents
 from tests import letters
@@ -124,10 +124,9 @@ def remind(
     def work(connection: Connection) -> str:
         delivery = find_delivery(connection, document_id, f"unit:{unit}")
         assert delivery is not None
-        return record_reminder(
-            connection, house.means, document_id=document_id, delivery_id=delivery,
-            reason=reason, detail=detail, now=house.clock.now(),
-        )  # fmt: skip
+        told, now = Told(delivery, reason, detail), house.clock.now()
+        [record] = record_reminders(connection, house.means, document_id, [told], now)
+        return record
 
     return house.database.write_now(work)
 
@@ -150,9 +149,17 @@ async def test_a_reminder_of_a_delivery_that_is_not_the_documents_is_an_error(
     house: House, document_id: str
 ) -> None:
     other = await house.accept("office", letters.plain("office", "police", NOTICE), "police")
-    house.database.write_now(lambda c: c.execute(select(documents)).all())
-    with pytest.raises(AssertionError):
-        remind(house, other, "water")
+    now = house.clock.now()
+
+    def work(connection: Connection) -> None:
+        delivery = find_delivery(connection, document_id, "unit:water")
+        assert delivery is not None
+        record_reminders(connection, house.means, other, [Told(delivery)], now)
+
+    before = house.events(other)
+    with pytest.raises(LookupError):
+        house.database.write_now(work)
+    assert house.events(other) == before
 
 
 # Questions about documents

@@ -116,7 +116,7 @@ from tests_reminder import one
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 
 point, directory = sys.argv[1], Path(sys.argv[2])
-if point == "before-write": spool._write_durably = die
+if point == "before-write": os.posix_fadvise = die
 if point == "before-rename": Path.rename = die
 if point == "before-sync": spool._sync_folder = die
 asyncio.run(spool.SpoolNotifier(directory).send(one))

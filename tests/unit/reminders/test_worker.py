@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,10 +54,10 @@ class Desk:
             Reminders(attempts=3, poll_seconds=0.01), observe=self.observed.append,
         )  # fmt: skip
 
-    def record(self, _connection: Connection, outcome: ReminderOutcome) -> None:
+    def record(self, _connection: Connection, outcomes: Sequence[ReminderOutcome]) -> None:
         if self.fault is not None:
             raise self.fault
-        self.outcomes.append(outcome)
+        self.outcomes.extend(outcomes)
 
     def reminders(self) -> list[Reminder]:
         return self.database.read_now(lambda c: book.of_document(c, "0" * 26))
@@ -129,14 +129,14 @@ async def test_a_sign_for_between_lease_and_hand_over_stops_it(
     desk: Desk, fake: FakeNotifier, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrive(WATER)
-    real = book.state_of
+    real = book.states_of
 
-    def signs_first(connection: Connection, reminder_id: str) -> ReminderState | None:
+    def signs_first(connection: Connection, ids: Sequence[str]) -> dict[str, ReminderState]:
         desk.sign(1)
-        return real(connection, reminder_id)
+        return real(connection, ids)
 
     # The read's snapshot begins at its first statement, so the sign-for is committed before it.
-    monkeypatch.setattr(book, "state_of", signs_first)
+    monkeypatch.setattr(book, "states_of", signs_first)
     await desk.worker.work()
     assert fake.calls == []
     assert desk.states() == [ReminderState.CANCELLED]
@@ -332,6 +332,25 @@ async def test_evidence_and_state_are_one_transaction(
     await desk.worker.work()
     assert desk.states() == [ReminderState.HANDED_OVER]
     assert len(fake.sent) == 1
+
+
+async def test_one_that_cannot_be_entered_keeps_no_other_waiting(
+    desk: Desk, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = desk.record
+
+    def refuses_the_second(connection: Connection, outcomes: Sequence[ReminderOutcome]) -> None:
+        if any(one.delivery_id == 2 for one in outcomes):
+            raise LookupError("the delivery is not there any more")
+        real(connection, outcomes)
+
+    monkeypatch.setattr(desk.worker, "_record", refuses_the_second)
+    arrive(WATER, FINANCE, ROOM)
+    with pytest.raises(LookupError):
+        await desk.worker.work()
+    handed, leased = ReminderState.HANDED_OVER, ReminderState.HANDING_OVER
+    assert desk.states() == [handed, leased, handed]
+    assert sorted(one.delivery_id for one in desk.outcomes) == [1, 3]
 
 
 async def test_the_loop_survives_errors_and_wakes_at_once(

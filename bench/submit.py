@@ -126,16 +126,20 @@ def copy(folder: Path, to: Path) -> offices.Office:
 
 
 def enlarge(folder: Path, units: int) -> None:
-    """Add units, each with a duty person, and the group `city` of all units."""
+    """Add units as `yizhan unit add` does, each with a duty person, and the group `city` of all."""
     from gateway.directory.duty import add_duty
     from gateway.directory.groups import add_group
     from gateway.directory.model import Level, Post, UnitClass
     from gateway.directory.snapshot import load
     from gateway.directory.units import add_unit
+    from gateway.exchange.cabinet import furnish_new
+    from gateway.exchange.mailroom import open_mailboxes
     from gateway.store.database import Database
+    from gateway.store.drivers import open_blobs
 
     now, config = datetime.now(UTC), config_file.load(folder / "yizhan.toml")
     database = Database(config.state.database_url, readers=1)
+    mailboxes = open_mailboxes(open_blobs(config))
 
     def work(connection: object) -> None:
         for number in range(units):
@@ -148,7 +152,9 @@ def enlarge(folder: Path, units: int) -> None:
                 connection, unit=code, name="值班", post=Post.CLERK, actor="bench", now=now,  # type: ignore[arg-type]
                 mobile=f"139{number:08d}",
             )  # fmt: skip
-        codes = [unit.code for unit in load(connection, config.office.domain).units()]  # type: ignore[arg-type]
+        directory = load(connection, config.office.domain)  # type: ignore[arg-type]
+        furnish_new(mailboxes, connection, directory.owners(), now)  # type: ignore[arg-type]
+        codes = [unit.code for unit in directory.units()]
         add_group(
             connection, name="city", title="全市", members=codes, senders=["*"],  # type: ignore[arg-type]
             actor="bench", now=now,

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from gateway import __version__, activation, allocator, journal, notify
+from gateway import __version__, activation, journal, memory, notify
 from gateway.backroom import Backroom
 from gateway.backup.notice import Notice
 from gateway.config import Config
@@ -343,6 +343,7 @@ async def _serve(
         with contextlib.suppress(Exception):
             await office.stop()
         raise
+    memory.settle()
     ports = [door.port for door in office.doors]
     sys.stdout.write(welcome(config, path, ports, office.console.port))
     sys.stdout.flush()
@@ -362,7 +363,7 @@ def run(config: Config, path: Path, hints: Sequence[str] = ()) -> None:
     # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    allocator.tame()
+    memory.tame()
     journal.set_up(config.log)
     for hint in hints:
         log.warning("setting-renamed", cause=hint)

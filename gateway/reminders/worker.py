@@ -32,7 +32,9 @@ from gateway.together import Together
 _log = structlog.stdlib.get_logger("yizhan.reminders")
 
 AT_ONCE = 256
-"""Reminders that are handed over at the same time."""
+"""Reminders of a group, which are handed over at the same time."""
+_GROUPS = 2
+_FIRST = asyncio.FIRST_COMPLETED
 REPORTS_AT_ONCE = 1000
 _FEW = 16  # reminders that are entered in the event loop
 SILENCE_SECONDS = 3600.0
@@ -112,9 +114,23 @@ class ReminderWorker:
         return done
 
     async def _hand_over_due(self) -> int:
+        """All that is due, in groups: while the carrier takes one the last is entered."""
         done = 0
-        while taken := await self._take_and_hand_over():
-            done += taken
+        running: set[asyncio.Task[None]] = set()
+        try:
+            while taken := await self._take():
+                done += len(taken)
+                running.add(asyncio.create_task(self._hand_over_all(taken)))
+                if len(running) == _GROUPS:
+                    ended, running = await asyncio.wait(running, return_when=_FIRST)
+                    for one in ended:
+                        one.result()
+        finally:
+            # All are heard out before an error counts: none may go on unwatched.
+            results = await asyncio.gather(*running, return_exceptions=True)
+        for result in results:
+            if result is not None:
+                raise result
         return done
 
     async def health(self) -> str:
@@ -132,25 +148,25 @@ class ReminderWorker:
             return f"the carrier has said nothing for an hour about reminders it took: {silent}"
         return ""
 
-    async def _take_and_hand_over(self) -> int:
+    async def _take(self) -> list[Reminder]:
         now = self._clock.now()
         # Held after a restore: what went out since the backup would go out twice.
         if not await self._database.glance(lambda c: book.has_due(c, now) and not is_held(c)):
-            return 0
+            return []
         seconds = self._notifier.patience + _LEASE_MARGIN_SECONDS
-        taken = await self._database.write(
+        return await self._database.write(
             lambda c: book.lease(c, now, seconds=seconds, limit=AT_ONCE),
             "reminder-lease",
             long=True,
         )
-        # All of them are heard out before the first error counts: none may go on unwatched.
+
+    async def _hand_over_all(self, taken: Sequence[Reminder]) -> None:
         results = await asyncio.gather(
             *(self._hand_over(one) for one in taken), return_exceptions=True
         )
         for result in results:
             if result is not None:
                 raise result
-        return len(taken)
 
     async def _hand_over(self, one: Reminder) -> None:
         # Just before: a sign-for since the lease has turned the row to stopping.

@@ -17,7 +17,7 @@ import sys
 import structlog
 import uvloop
 
-from gateway import allocator, journal
+from gateway import journal, memory
 from gateway.config import Config
 from gateway.directory.logins import unready
 from gateway.errors import YizhanError
@@ -74,6 +74,7 @@ class Worker:
         """Be ready for clients."""
         self._premises.database.start()
         await self._intake.start()
+        memory.settle()
         self._channel.tell(messages.Ready())
 
     def admit(self, client: messages.Client, connection: socket.socket | None) -> None:
@@ -178,7 +179,7 @@ def main(descriptor: int) -> None:
         signal.signal(number, _nothing)  # the daemon says what is to be done
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    allocator.tame()
+    memory.tame()
     with contextlib.closing(socket.socket(fileno=descriptor)) as end:
         status = uvloop.run(_run(end))
     sys.exit(status)

@@ -42,7 +42,7 @@ async def prepare(folder: Path, count: int, *, same: bool) -> list[Unit]:
     house = House(folder, url)
     units: list[Unit] = []
 
-    async def take(work: Unit, _kind: str = "") -> None:
+    async def take(work: Unit, _kind: str = "", *, long: bool = False) -> None:  # noqa: ARG001
         units.append(work)
         raise Captured
 

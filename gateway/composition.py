@@ -39,7 +39,8 @@ def open_own_blobs(config: Config, database: Database, store: str) -> EncryptedB
     or is another one, StoreUnusable for another office's blobs, StoreUnavailable if the store
     cannot be asked now.
     """
-    blobs = open_blobs(config)
+    # A disk that has failed for one process has failed for all: the database's word reaches them.
+    blobs = open_blobs(config, database.fail)
     require_keys(config, blobs.ring)
     newest = database.read_now(lambda c: c.scalar(select(func.max(documents.c.id)))) or ""
     identity.verify_blobs(open_kept(config), store, newest)

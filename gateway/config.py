@@ -349,8 +349,9 @@ class Daemon(Section):
     """The daemon's processes."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes in all: 1 does everything; of more, the first does all but the sessions of mail
-    clients, which the others share. One more than the machine has processors uses them all."""
+    """Processes in all: 1 does everything; more share the mail clients, and the first, which alone
+    seals the log and makes receipts and reminders, takes fewer: of two every fourth, of three or
+    more none while the others are well."""
 
 
 class Log(Section):

@@ -92,12 +92,21 @@ class Receipts:
         directory, now = await bureau.directory.current(), bureau.clock.now()
         finishes: list[Finish | Exception | None] = []
         for piece, matter in zip(pieces, matters, strict=True):
-            if _is_short(matter):
+            if self._is_short(matter):
                 finishes.append(self._try(piece, matter, directory, now))
                 await asyncio.sleep(0)  # a receipt takes a millisecond: clients come in between
             else:
                 finishes.append(await asyncio.to_thread(self._try, piece, matter, directory, now))
         return finishes
+
+    def _is_short(self, matter: _Matter | Exception) -> bool:
+        """Whether the receipt takes no longer than a millisecond or two."""
+        if isinstance(matter, Exception):
+            return True
+        if len(matter.records) > _FEW:
+            return False
+        # A full receipt holds the original.
+        return matter.refused or (matter.row.size <= AT_ONCE and self._bureau.blobs.near)
 
     def _try(
         self, piece: Piece, matter: _Matter | Exception, directory: Directory, now: datetime
@@ -178,13 +187,6 @@ class Receipts:
     def _original(self, document_id: str) -> bytes:
         with self._bureau.blobs.open(document_id) as file:
             return file.read()
-
-
-def _is_short(matter: _Matter | Exception) -> bool:
-    """Whether the receipt takes no longer than a millisecond or two."""
-    if isinstance(matter, Exception):
-        return True
-    return len(matter.records) <= _FEW and (matter.refused or matter.row.size <= AT_ONCE)
 
 
 def _gather(connection: Connection, pieces: Sequence[Piece]) -> list[_Matter | Exception]:

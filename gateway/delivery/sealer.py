@@ -1,4 +1,4 @@
-"""The sealer: numbers new records and signs a checkpoint, each second in which there are any.
+"""The sealer: numbers new records and signs a checkpoint, soon after there are any.
 
 Of several nodes only the elected one does; the others look again each second.
 """

@@ -1,8 +1,8 @@
 """Acceptance: one transaction writes document, deliveries, mailbox rows, evidence and next work.
 
 The blob is on disk before this runs; `250` is said after it has committed. Everything that can be
-computed beforehand (views, their structures, the frozen list of recipients) is an argument, so the
-writer thread only writes.
+computed beforehand (views, their structures, the frozen list of recipients) is an argument, so that
+only writing is left.
 """
 
 from __future__ import annotations

@@ -283,7 +283,7 @@ class Exchange:
             )
         )
         while True:
-            document_id = first or self._new_id()
+            document_id, kept = first or self._new_id(), False
             try:
                 prepare = partial(
                     self._prepare, document_id, bool(first), submission, account, unit, directory,
@@ -293,19 +293,20 @@ class Exchange:
                     case = await self._keeper.prepare(submission.content, prepare)
                 else:
                     case = await self._keeper.keep(document_id, submission.content, prepare)
+                    kept = True
                 reach("prepared")
                 work = partial(accept, means=self._means, case=case)
                 return await self._database.write(work, "accept", long=len(case.addressees) > _FEW)
             except Overtaken as overtaken:
-                self._keeper.forget(document_id)
+                await self._keeper.forget(document_id)
                 first = overtaken.document_id
             except CommitUnknown:
                 raise  # the document may stand; if it does not, the sweeper finds its blob
             except Exception:
                 # Nothing refers to the blob. On a disk that is nearly full the client's next try
                 # would add another, until the sweeper's hour.
-                if not first:
-                    self._keeper.forget(document_id)
+                if kept:
+                    await self._keeper.forget(document_id)
                 raise
 
     def _prepare(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -41,29 +41,36 @@ class Keeper:
     async def keep(self, document_id: str, content: Content, prepare: Callable[[], T]) -> T:
         """Keep it; what `prepare` returns, which may read it back by `open`.
 
-        Raises as `Blobs.put`, and what `prepare` raises.
+        Raises as `Blobs.put`, and what `prepare` raises; then nothing is kept.
         """
         short = content.size <= AT_ONCE
         begun = self._blobs.begin(document_id, content.chunks()) if short else None
         if begun is None:
             await self._run(partial(self._blobs.put, document_id, content.chunks()))
-            return await self.prepare(content, prepare)
+            return await self._or_forget(document_id, self.prepare(content, prepare))
         try:
             prepared = prepare()
         except BaseException:
             begun.abandon()
             raise
-        await self._together.ask(begun)
+        await self._or_forget(document_id, self._together.ask(begun))
         return prepared
+
+    async def _or_forget(self, document_id: str, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except Exception:
+            await self.forget(document_id)
+            raise
 
     async def prepare(self, content: Content, prepare: Callable[[], T]) -> T:
         """The same for what is kept already."""
         return prepare() if content.size <= AT_ONCE else await self._run(prepare)
 
-    def forget(self, document_id: str) -> None:
+    async def forget(self, document_id: str) -> None:
         """Remove a blob that nothing refers to; if that cannot be done the sweeper finds it."""
         with suppress(OSError, StoreError):
-            self._blobs.delete(document_id)
+            await self._run(partial(self._blobs.delete, document_id))
 
     def open(self, document_id: str, content: Content) -> BinaryIO:
         """The original as a file."""

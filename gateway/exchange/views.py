@@ -44,7 +44,7 @@ def prepare(
 ) -> dict[str, Content]:
     """The content rows of the named variants, and of the sender's own copy.
 
-    Reads the original once for each, so it belongs into a thread.
+    Reads the original once for each; that of long mail belongs into a thread.
     """
     contents: dict[str, Content] = {}
     fields = prefix.trace_fields(outcome)

@@ -76,7 +76,8 @@ class Notifier(Protocol):
     async def reports(self, waiting: Sequence[str]) -> Sequence[Report]:
         """What has become of these reminders (ids); those that are still on their way are left out.
 
-        The same report may come again until its reminder is no longer in `waiting`.
+        The same report may come again until its reminder is no longer in `waiting`. Raises
+        CannotHandOver if that cannot be said now.
         """
 
     async def health(self) -> str:

@@ -34,6 +34,7 @@ _log = structlog.stdlib.get_logger("yizhan.reminders")
 AT_ONCE = 256
 """Reminders of a group, which are handed over at the same time."""
 _GROUPS = 2
+_TURN_SECONDS = 5.0
 _FIRST = asyncio.FIRST_COMPLETED
 REPORTS_AT_ONCE = 1000
 _FEW = 16  # reminders that are entered in the event loop
@@ -92,6 +93,9 @@ class ReminderWorker:
                     asked = loop.time()
                     await self._ask_for_reports()
                 self._trouble = ""
+            except CannotHandOver as error:
+                self._trouble = error.public
+                _log.warning("reminders-wait", cause=error.cause)
             except StoreError as error:
                 self._trouble = f"reminders cannot be worked on: {error.public}"
                 _log.warning("reminders-wait", cause=error.cause)
@@ -114,20 +118,29 @@ class ReminderWorker:
         return done
 
     async def _hand_over_due(self) -> int:
-        """All that is due, in groups: while the carrier takes one the last is entered."""
-        done = 0
-        running: set[asyncio.Task[None]] = set()
+        """What is due, in groups: while the carrier takes one the last is entered.
+
+        Under steady load that has no end: after a while it is time for something else.
+        """
+        loop, done = asyncio.get_running_loop(), 0
+        end = loop.time() + _TURN_SECONDS
+        groups: list[asyncio.Task[None]] = []
         try:
-            while taken := await self._take():
+            while loop.time() < end:
+                taken = await self._take()
+                if not taken:
+                    break
                 done += len(taken)
-                running.add(asyncio.create_task(self._hand_over_all(taken)))
-                if len(running) == _GROUPS:
-                    ended, running = await asyncio.wait(running, return_when=_FIRST)
-                    for one in ended:
-                        one.result()
+                groups.append(asyncio.create_task(self._hand_over_all(taken)))
+                if len(groups) >= _GROUPS:
+                    await asyncio.wait(groups[-_GROUPS:], return_when=_FIRST)
+                    if any(one.done() and one.exception() for one in groups):
+                        break
+            else:
+                self._wake.set()
         finally:
             # All are heard out before an error counts: none may go on unwatched.
-            results = await asyncio.gather(*running, return_exceptions=True)
+            results = await asyncio.gather(*groups, return_exceptions=True)
         for result in results:
             if result is not None:
                 raise result

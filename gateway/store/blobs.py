@@ -7,6 +7,7 @@ to. The sweeper looks after both (`delivery.sweeper`).
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -45,7 +46,11 @@ Raises if they are not the same.
 
 
 class Blobs(Protocol):
-    """Where octets are kept. Called from worker threads; each call is self-contained."""
+    """Where octets are kept. Each call is self-contained; threads may make them."""
+
+    @property
+    def near(self) -> bool:
+        """Whether octets come from this machine, so that a short read is no wait."""
 
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
         """Keep the octets under the name; on return they are on disk.
@@ -57,7 +62,7 @@ class Blobs(Protocol):
     def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile | None:
         """`put` in two steps: the octets are written, without waiting for the disk.
 
-        None if this store cannot do that without waiting. Raises as `put`.
+        None if that cannot be done now without waiting; then nothing was done. Raises as `put`.
         """
 
     def open(self, name: str) -> BinaryIO:
@@ -100,15 +105,24 @@ class Driver(Blobs, Protocol):
 class FileBlobs:
     """Blobs as files in folders by day: `2026/11/21/<id>`, so old folders never change."""
 
-    def __init__(self, directory: Path) -> None:
+    near = True
+
+    def __init__(self, directory: Path, fail: Callable[[str], None] | None = None) -> None:
+        """`fail` is told the cause after a failed fsync, when nothing is taken any more."""
         self._directory = directory
         self._ready: set[Path] = set()
         self._failed = False
+        self._fail = fail
 
     def put(self, name: str, pieces: Iterable[bytes]) -> None:
-        self.begin(name, pieces).finish()
+        self._begin(name, pieces).finish()
 
-    def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile:
+    def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile | None:
+        if self._path(name).parent not in self._ready:
+            return None  # the folder of a new day is made, and synced, by whoever may wait
+        return self._begin(name, pieces)
+
+    def _begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile:
         target = self._path(name)
 
         def is_free(_file: BinaryIO) -> None:
@@ -247,13 +261,20 @@ class FileBlobs:
     def _sync(self, descriptor: int) -> None:
         try:
             os.fsync(descriptor)
-        except OSError:
+        except OSError as error:
             self._failed = True
+            if self._fail is not None:
+                self._fail(f"a blob could not be synced: {error.strerror}")
             raise
+        if self._failed:
+            # The kernel tells an error once for each open file: another's may have been this one's.
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 class MemoryBlobs:
     """The fake: a dictionary."""
+
+    near = True
 
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}

@@ -7,12 +7,14 @@ from gateway.errors import ConfigurationError
 from gateway.store.blobs import Driver, FileBlobs
 from gateway.store.encrypted import EncryptedBlobs
 from gateway.store.storage_key import LiveKeys
+from gateway.store.unit import Fail
 
 
-def open_blobs(config: Config) -> EncryptedBlobs:
+def open_blobs(config: Config, fail: Fail | None = None) -> EncryptedBlobs:
     """The octets of the documents, decrypted where they are kept encrypted.
 
-    Raises ConfigurationError if a storage key is missing or the store cannot be used.
+    `fail` is told when a disk has failed, so that nothing may be written any more. Raises
+    ConfigurationError if a storage key is missing or the store cannot be used.
     """
     file = config.blobs.storage_key_file
     encrypt = config.blobs.encrypt_at_rest
@@ -21,16 +23,16 @@ def open_blobs(config: Config) -> EncryptedBlobs:
             "blobs.storage_key_file: this setting is missing, but blobs.encrypt_at_rest is on; "
             "name a file, and make it with `yizhan storage encrypt`"
         )
-    return EncryptedBlobs(open_kept(config), LiveKeys(file), encrypt=encrypt)
+    return EncryptedBlobs(open_kept(config, fail), LiveKeys(file), encrypt=encrypt)
 
 
-def open_kept(config: Config) -> Driver:
+def open_kept(config: Config, fail: Fail | None = None) -> Driver:
     """The octets as the driver keeps them: for copying a store without its keys.
 
     Raises ConfigurationError.
     """
     if config.blobs.driver == "files":
-        return FileBlobs(config.blobs_directory)
+        return FileBlobs(config.blobs_directory, fail)
     from gateway.store.s3 import S3Blobs  # noqa: PLC0415  # its library starts a Rust runtime
 
     if config.blobs.s3 is None:

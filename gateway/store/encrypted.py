@@ -32,6 +32,10 @@ class EncryptedBlobs:
             pieces = encrypted(name, pieces, self.ring.current)
         self._inner.put(name, pieces)
 
+    @property
+    def near(self) -> bool:
+        return self._inner.near
+
     def begin(self, name: str, pieces: Iterable[bytes]) -> BegunFile | None:
         if self._encrypt:
             pieces = encrypted(name, pieces, self.ring.current)

@@ -57,6 +57,8 @@ class S3Blobs:
         self._prober = self._connect(min(_PROBE_SECONDS, settings.timeout_seconds))
         self._probing = threading.Lock()
 
+    near = False
+
     def begin(self, _name: str, _pieces: Iterable[bytes]) -> None:
         """Everything here waits for the network."""
 

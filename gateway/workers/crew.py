@@ -183,8 +183,10 @@ class Crew:
     # Watching
 
     async def run(self) -> None:
-        """Ask each second whether they are there."""
+        """Ask each second whether they are there, and replace who could not be replaced at once."""
         while True:
+            if not self._leaving:
+                self._fill()
             for member in tuple(self._members):
                 member.ping(self._database.failed if self._database is not None else "")
             await asyncio.sleep(PING_SECONDS)
@@ -196,6 +198,9 @@ class Crew:
 
     async def health(self) -> str:
         """What is wrong, for the health page; empty if nothing is."""
+        missing = self._size - len(self._members)
+        if missing and not self._leaving:
+            return f"workers could not be started, memory or descriptors may be short: {missing}"
         hanging = [m for m in self._members if m.hangs]
         if not hanging:
             return ""
@@ -234,7 +239,15 @@ class Crew:
             )
             return
         self._desk.committed()  # its last commits may have left work
-        self._go(self._enlist())
+        self._fill()
+
+    def _fill(self) -> None:
+        """Start the workers that are missing; without memory or descriptors, try again later."""
+        try:
+            while len(self._members) < self._size:
+                self._go(self._enlist())
+        except OSError as error:
+            log.error("worker-not-started", cause=str(error))
 
     async def _bury(self, member: Member, clients: int) -> None:
         status = await asyncio.to_thread(member.end)

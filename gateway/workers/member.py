@@ -72,11 +72,21 @@ def enlist(number: int, hear: Hear, lost: Left) -> Member:
     """Start a worker; it reads its program and waits for `Go`.
 
     By exec, so it does not matter what threads and libraries the daemon has by now; in a session of
-    its own, so that Ctrl-C reaches the daemon alone, which then says what is to be done.
+    its own, so that Ctrl-C reaches the daemon alone, which then says what is to be done. Raises
+    OSError without descriptors or memory.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        process = _start(theirs)
+    except OSError:
+        ours.close()
+        raise
+    return Member(number, process, Channel(ours, hear, lost))
+
+
+def _start(theirs: socket.socket) -> subprocess.Popen[bytes]:
     with theirs:
-        process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+        return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [
                 sys.executable, *(f"-W{one}" for one in sys.warnoptions), "-P",
                 "-m", "gateway.workers", str(theirs.fileno()),
@@ -84,7 +94,6 @@ def enlist(number: int, hear: Hear, lost: Left) -> Member:
             stdin=subprocess.DEVNULL, pass_fds=(theirs.fileno(),), start_new_session=True,
             env=_environment(), cwd="/",
         )  # fmt: skip
-    return Member(number, process, Channel(ours, hear, lost))
 
 
 def _environment() -> dict[str, str]:

@@ -261,8 +261,9 @@ def _children(office: Office) -> list[int]:
     return sorted({int(one) for file in every for one in file.read_text().split()})
 
 
+@pytest.mark.parametrize("where", ["/state/yizhan.db-wal", "/state/blobs/"])
 def test_after_one_workers_failed_fsync_no_process_takes_mail_and_the_page_says_so(
-    recorder: Recorder, make_office: Callable[..., Office]
+    where: str, recorder: Recorder, make_office: Callable[..., Office]
 ) -> None:
     office = make_office(changes={"[state]": "[daemon]\nworkers = 3\n\n[state]"})
     office.start(**recorder.environment(office.folder, record=False))
@@ -271,7 +272,7 @@ def test_after_one_workers_failed_fsync_no_process_takes_mail_and_the_page_says_
         code, text = office.offer(first, "office", letter(), "water")
         assert code == 250
         office.settled(text.split()[1], seconds=60)  # so that the daemon itself writes nothing
-        shared.order(f"fsync {errno.EIO} 0 1 /state/yizhan.db-wal")
+        shared.order(f"fsync {errno.EIO} 0 1 {where}")
         assert deferred(office.offer(first, "office", letter(), "water"), "4.3")
         shared.order()
         time.sleep(2.5)  # the news goes with the next ping's answer, and on with the ping after it

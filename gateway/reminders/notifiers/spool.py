@@ -17,10 +17,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import math
 import os
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.domain.ids import is_id
 from gateway.errors import ConfigurationError
@@ -31,7 +36,7 @@ from gateway.together import Together
 FOLDERS = ("outgoing", "checked", "sent", "failed")
 STUCK_SECONDS = 600.0
 _MODE = 0o660  # smsd runs as another user of the folder's group, and rewrites the file
-_NOT_QUEUES = {"incoming", "report", "saved", "phonecalls", *FOLDERS}
+_NOT_QUEUES = {"incoming", "report", "saved", "phonecalls", "lost+found", *FOLDERS}
 _LONGEST_HEADERS = 4096
 
 
@@ -41,8 +46,19 @@ def prepare(directory: Path) -> None:
         (directory / name).mkdir(mode=0o770, parents=True, exist_ok=True)
 
 
+T = TypeVar("T")
+
+_Question = tuple[Reminder, float]  # and until when, by `time.monotonic`, it may appear
+
+_FAILED = "the disk of the SMS spool has failed; check it, then restart the post office"
+_SLOW = "the SMS spool was too slow"
+
+
 class SpoolNotifier:
-    """Hands reminders over as files. All disk work is done in threads."""
+    """Hands reminders over as files.
+
+    All disk work is done in threads of its own: where the spool hangs, nothing else does.
+    """
 
     name = "spool"
     patience = 5.0
@@ -52,24 +68,30 @@ class SpoolNotifier:
         self._directory = directory
         self._outgoing = directory / "outgoing"
         self._together = Together(self._send_all)
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="sms-spool")
+        self._probing = threading.Lock()
+        self._failed = False  # an fsync has failed: what it was about may be gone any time
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._check)
+        await self._run(self._check)
 
     async def send(self, reminder: Reminder) -> HandedOver:
-        return await self._together.ask(reminder)
+        return await self._together.ask((reminder, time.monotonic() + self.patience))
 
     async def find(self, reminder_id: str) -> HandedOver | None:
-        return await asyncio.to_thread(self._find, reminder_id)
+        return await self._run(partial(self._find, reminder_id))
 
     async def reports(self, waiting: Sequence[str]) -> Sequence[Report]:
-        return await asyncio.to_thread(lambda: list(self._reports(waiting)))
+        return await self._run(lambda: self._reports(waiting))
 
     async def health(self) -> str:
-        return await asyncio.to_thread(self._trouble)
+        return await self._run(self._trouble)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _check(self) -> None:
         for name in FOLDERS:
@@ -79,50 +101,82 @@ class SpoolNotifier:
                     f"reminders.spool: {folder} is missing; SMS Server Tools must be configured "
                     "with outgoing, checked, sent and failed folders there"
                 )
-        if not os.access(self._outgoing, os.W_OK | os.X_OK):
+            if not os.access(folder, os.X_OK):
+                raise ConfigurationError(
+                    f"reminders.spool: {folder} cannot be searched; add the daemon's user to the "
+                    "group of SMS Server Tools"
+                )
+        if not os.access(self._outgoing, os.W_OK):
             raise ConfigurationError(
                 f"reminders.spool: {self._outgoing} cannot be written; add the daemon's user to "
                 "the group of SMS Server Tools"
             )
 
-    async def _send_all(self, reminders: Sequence[Reminder]) -> list[HandedOver | Exception]:
-        return await asyncio.to_thread(self._write_all, reminders)
+    async def _send_all(self, asked: Sequence[_Question]) -> list[HandedOver | Exception]:
+        return await self._run(partial(self._write_all, asked))
 
-    def _write_all(self, reminders: Sequence[Reminder]) -> list[HandedOver | Exception]:
+    def _write_all(self, asked: Sequence[_Question]) -> list[HandedOver | Exception]:
         """Each that is not there yet; one turn and one fsync of the folder for all.
 
         All are written before the first is synced: so they share commits of the disk's journal.
+        Nothing appears after its deadline, when the worker may have said that it never will.
         """
         try:
             with self._turn():
                 folders = self._folders()
-                begun = [self._begin(one, folders) for one in reminders]
-                answers = [one.finish() if isinstance(one, _Begun) else one for one in begun]
-                _sync_folder(self._outgoing)
+                begun = [self._begin(one, until, folders) for one, until in asked]
+                answers = [self._finish(one) if isinstance(one, _Begun) else one for one in begun]
+                self._sync_folder(self._outgoing)
         except OSError as error:
-            return [_cannot_write(error) for _ in reminders]
+            return [_cannot_write(error) for _ in asked]
         return answers
 
     def _begin(
-        self, reminder: Reminder, folders: Sequence[Path]
+        self, reminder: Reminder, until: float, folders: Sequence[Path]
     ) -> _Begun | HandedOver | Exception:
+        if self._failed:
+            return CannotHandOver(_FAILED)
         try:
             octets = _encode(reminder)
             if self._place(reminder.id, folders) is not None:
                 return HandedOver(reminder.id, repeated=True)
-            return _Begun(self._outgoing, reminder.id, octets)
+            return _Begun(self._outgoing, reminder.id, octets, until)
         except OSError as error:
             return _cannot_write(error)
         except (NeverDeliverable, ValueError) as error:
             return error
 
+    def _finish(self, begun: _Begun) -> HandedOver | Exception:
+        try:
+            return begun.finish(self._sync)
+        except OSError as error:
+            return _cannot_write(error)
+        except CannotHandOver as late:
+            return late
+
+    def _sync(self, descriptor: int) -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError:
+            self._failed = True
+            raise
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def _find(self, reminder_id: str) -> HandedOver | None:
+        if self._failed:
+            raise CannotHandOver(_FAILED)
         try:
             with self._turn():
                 place = self._place(reminder_id, self._folders())
                 if place == self._outgoing:
                     # The crash may have come between the rename and the fsync of the folder.
-                    _sync_folder(place)
+                    self._sync_folder(place)
         except OSError as error:
             raise CannotHandOver("the SMS spool cannot be read", cause=str(error)) from error
         return None if place is None else HandedOver(reminder_id, repeated=True)
@@ -161,7 +215,13 @@ class SpoolNotifier:
         finally:
             os.close(descriptor)
 
-    def _reports(self, waiting: Sequence[str]) -> Iterator[Report]:
+    def _reports(self, waiting: Sequence[str]) -> list[Report]:
+        try:
+            return list(self._found(waiting))
+        except OSError as error:
+            raise CannotHandOver("the SMS spool cannot be read", cause=str(error)) from error
+
+    def _found(self, waiting: Sequence[str]) -> Iterator[Report]:
         sent, failed = self._directory / "sent", self._directory / "failed"
         for one in waiting:
             if not is_id(one):
@@ -176,26 +236,40 @@ class SpoolNotifier:
                 yield Report(one, Fate.FAILED, headers.get("Fail_reason", ""))
 
     def _trouble(self) -> str:
+        if self._failed:
+            return _FAILED
+        if not self._probing.acquire(blocking=False):  # else threads would pile up behind it
+            return "the SMS spool does not answer"
         try:
             self._check()
-            with os.scandir(self._outgoing) as entries:
-                times = [entry.stat().st_mtime for entry in entries if is_id(entry.name)]
+            oldest = min(self._times(), default=math.inf)
         except ConfigurationError as error:
             return str(error)
         except OSError as error:
             return f"the SMS spool cannot be read: {error.strerror}"
-        if times and time.time() - min(times) > STUCK_SECONDS:
+        finally:
+            self._probing.release()
+        if time.time() - oldest > STUCK_SECONDS:
             return (
                 "SMS Server Tools has taken nothing from outgoing for 10 minutes; is smsd running?"
             )
         return ""
 
+    def _times(self) -> Iterator[float]:
+        """When the messages that wait were written."""
+        with os.scandir(self._outgoing) as entries:
+            for entry in entries:
+                if is_id(entry.name):
+                    with contextlib.suppress(FileNotFoundError):  # smsd has just taken it
+                        yield entry.stat().st_mtime
+
 
 class _Begun:
     """A message that is written, but neither synced nor under its name."""
 
-    def __init__(self, outgoing: Path, reminder_id: str, octets: bytes) -> None:
-        """Raises OSError."""
+    def __init__(self, outgoing: Path, reminder_id: str, octets: bytes, until: float) -> None:
+        """`until` by `time.monotonic` it may get its name. Raises OSError."""
+        self._until = until
         self._target = outgoing / reminder_id
         self._temporary = outgoing / f".{reminder_id}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -211,15 +285,17 @@ class _Begun:
             self._abandon()
             raise
 
-    def finish(self) -> HandedOver | Exception:
-        """Sync it, and let smsd see it once the folder is synced, too."""
+    def finish(self, sync: Callable[[int], None]) -> HandedOver:
+        """Sync it, and let smsd see it. Raises OSError, CannotHandOver when it is too late."""
         try:
             with self._file as file:
-                os.fsync(file.fileno())
+                sync(file.fileno())
+            if time.monotonic() > self._until:
+                raise CannotHandOver(_SLOW)
             self._temporary.rename(self._target)
-        except OSError as error:
+        except BaseException:
             self._abandon()
-            return _cannot_write(error)
+            raise
         return HandedOver(self._target.name)
 
     def _abandon(self) -> None:
@@ -230,7 +306,12 @@ class _Begun:
 
 def _has(folder: Path, name: str) -> bool:
     # A thousand reminders are looked for in five folders each, and a Path for each costs thrice.
-    return os.path.exists(f"{folder}/{name}")  # noqa: PTH110
+    # What cannot be looked at is an error, not absent: it would be written again.
+    try:
+        os.stat(f"{folder}/{name}")  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _cannot_write(error: OSError) -> CannotHandOver:
@@ -250,14 +331,6 @@ def _encode(reminder: Reminder) -> bytes:
     alphabet, codec = ("UTF-8", "ascii") if reminder.text.isascii() else ("UCS2", "utf-16-be")
     headers = f"To: {to}\nAlphabet: {alphabet}\nAutosplit: 3\n\n"
     return headers.encode("ascii") + reminder.text.encode(codec)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _headers(path: Path) -> dict[str, str]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import shutil
 import stat
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,21 +172,102 @@ async def test_a_file_that_moves_during_the_search_is_still_found(
     notifier, one = SpoolNotifier(spool), a_reminder()
     await notifier.send(one)
     looked: list[str] = []
-    real = os.path.exists
+    real = os.stat
 
-    def exists(name: str) -> bool:
-        path, found = Path(name), real(name)
+    def looks(name: str, **options: Any) -> os.stat_result:
+        found = real(name, **options)
+        path = Path(name)
         if path.name == one.id:
             looked.append(path.parent.name)
-            place = FOLDERS.index(path.parent.name)
-            if path.parent.name != "failed" and found:
-                shutil.move(path, spool / FOLDERS[place + 1] / one.id)
-                return False  # it had not been seen yet when it moved
+            if path.parent.name != "failed":
+                place = FOLDERS.index(path.parent.name)
+                path.rename(spool / FOLDERS[place + 1] / one.id)
+                raise FileNotFoundError(name)  # it had not been seen yet when it moved
         return found
 
-    monkeypatch.setattr(os.path, "exists", exists)
-    assert await notifier.find(one.id) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", looks)
+        assert await notifier.find(one.id) is not None
     assert looked == list(FOLDERS)
+
+
+async def test_a_folder_that_cannot_be_searched_is_an_error_and_nothing_is_written_twice(
+    spool: Path,
+) -> None:
+    notifier, one = SpoolNotifier(spool), a_reminder()
+    (spool / "sent").rmdir()
+    (spool / "sent").write_bytes(b"no folder")  # as little to be searched as one without rights
+    for attempt in (notifier.send(one), notifier.find(one.id), notifier.reports([one.id])):
+        with pytest.raises(CannotHandOver):
+            await attempt
+    assert list((spool / "outgoing").glob("[!.]*")) == []
+    assert "sent" in await notifier.health()
+
+
+async def test_what_was_given_up_never_appears_later(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier, one = SpoolNotifier(spool), a_reminder()
+    synced, go_on = threading.Event(), threading.Event()
+    real = os.fsync
+
+    def hangs(descriptor: int) -> None:
+        synced.set()
+        go_on.wait()
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", hangs)
+    monkeypatch.setattr(SpoolNotifier, "patience", 0.05)
+    send = asyncio.create_task(notifier.send(one))
+    await asyncio.to_thread(synced.wait)
+    await asyncio.sleep(0.06)
+    go_on.set()
+    with pytest.raises(CannotHandOver, match="slow"):
+        await send
+    assert visible(spool) == []
+    assert await notifier.find(one.id) is None
+    assert list((spool / "outgoing").glob(".*.tmp")) == []
+
+
+async def test_after_a_failed_fsync_nothing_is_believed_until_a_restart(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier, one = SpoolNotifier(spool), a_reminder()
+    real = os.fsync
+
+    def fails(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        with pytest.raises(CannotHandOver):
+            await notifier.send(one)
+    for attempt in (notifier.send(one), notifier.find(one.id), notifier.send(a_reminder())):
+        with pytest.raises(CannotHandOver, match="restart"):
+            await attempt
+    assert "restart" in await notifier.health()
+
+
+async def test_a_message_that_smsd_takes_during_the_health_check_is_no_trouble(
+    spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notifier = SpoolNotifier(spool)
+    await notifier.send(a_reminder())
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def then_gone(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with real(folder) as entries:
+            found = list(entries)
+        for entry in found:
+            if entry.is_file():
+                Path(entry.path).unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", then_gone)
+    assert await notifier.health() == ""
 
 
 async def test_sent_and_failed_are_read_back(spool: Path) -> None:

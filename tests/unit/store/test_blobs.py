@@ -19,7 +19,7 @@ import pytest
 
 from gateway.domain.ids import new_id
 from gateway.errors import StoreDamaged, StoreUnavailable, StoreUnusable
-from gateway.store.begun import finish_all
+from gateway.store.begun import BegunFile, finish_all
 from gateway.store.blobs import FileBlobs
 
 MOMENT = 1_795_255_200_000  # 2026-11-21, in milliseconds
@@ -178,6 +178,46 @@ def test_after_a_failed_fsync_nothing_is_taken_and_the_fsync_is_not_tried_again(
         assert file.read() == b"before"
 
 
+def test_who_syncs_while_another_learns_of_a_failure_does_not_believe_his_own(
+    blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs.put(OTHER, [b"before"])
+    mine = begun(blobs, NAME, b"x")
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fails)
+        with pytest.raises(StoreUnavailable):
+            blobs.put(new_id(MOMENT, b"9" * 10), [b"x"])
+    assert [type(one) for one in finish_all([mine])] == [StoreUnavailable]
+
+
+def test_the_folder_of_a_new_day_is_made_by_who_may_wait(blobs: FileBlobs) -> None:
+    assert blobs.begin(NAME, [b"x"]) is None
+    blobs.put(NAME, [b"x"])
+    begun(blobs, OTHER, b"y").finish()
+    assert sorted(one.name for one in blobs.list()) == sorted([NAME, OTHER])
+
+
+def test_who_is_told_of_a_failed_disk_is_told_once_the_fsync_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    blobs = FileBlobs(tmp_path, told.append)
+    blobs.put(OTHER, [b"before"])
+    assert told == []
+
+    def fails(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(StoreUnavailable):
+        blobs.put(NAME, [b"x"])
+    assert told == ["a blob could not be synced: Input/output error"]
+
+
 def test_unfinished_blobs_are_listed_in_their_place_and_foreign_files_never(
     blobs: FileBlobs, tmp_path: Path
 ) -> None:
@@ -267,17 +307,25 @@ def test_blobs_that_are_finished_together_share_the_fsync_of_their_folder(
 
     monkeypatch.setattr(os, "fsync", note)
     names = [new_id(MOMENT, bytes(9) + bytes([number])) for number in range(2, 6)]
-    begun = [blobs.begin(name, [name.encode()]) for name in names]
+    some = [begun(blobs, name, name.encode()) for name in names]
     assert synced == []
-    assert finish_all(begun) == [None] * 4
+    assert finish_all(some) == [None] * 4
     assert synced == [False] * 4 + [True]
     for name in names:
         with blobs.open(name) as file:
             assert file.read() == name.encode()
 
 
+def begun(blobs: FileBlobs, name: str, octets: bytes) -> BegunFile:
+    """A blob that is half done, in a folder that is there."""
+    blobs._make_folder(blobs._path(name).parent)
+    one = blobs.begin(name, [octets])
+    assert one is not None
+    return one
+
+
 def test_of_several_only_the_one_that_cannot_be_kept_is_lost(blobs: FileBlobs) -> None:
-    first, second = (blobs.begin(name, [b"x"]) for name in (NAME, OTHER))
+    first, second = (begun(blobs, name, b"x") for name in (NAME, OTHER))
     second._temporary.unlink()  # somebody has tidied up
     good, bad = finish_all([first, second])
     assert good is None
@@ -288,7 +336,7 @@ def test_of_several_only_the_one_that_cannot_be_kept_is_lost(blobs: FileBlobs) -
 def test_what_was_begun_and_abandoned_leaves_nothing_and_can_be_put_again(
     blobs: FileBlobs, tmp_path: Path
 ) -> None:
-    blobs.begin(NAME, [b"first"]).abandon()
+    begun(blobs, NAME, b"first").abandon()
     assert files(tmp_path) == []
     blobs.put(NAME, [b"second"])
     with pytest.raises(StoreUnavailable):

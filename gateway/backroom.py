@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.delivery.alerts import Alerts
 from gateway.delivery.letters import Bureau
-from gateway.delivery.outbox import OutboxWorker
+from gateway.delivery.outbox import BATCH, SHARE, OutboxWorker
 from gateway.delivery.receipts import Receipts
 from gateway.delivery.sealer import Sealer
 from gateway.delivery.summaries import Summaries
@@ -26,10 +26,54 @@ from gateway.exchange.outbox import Kind
 from gateway.reminders.notifiers import make_notifier
 from gateway.reminders.reminder import ReminderOutcome
 from gateway.reminders.worker import ReminderWorker
-from gateway.seals.signer import load_office_signer
+from gateway.seals.signer import Signer, load_office_signer
 from gateway.store import identity
 from gateway.store.peers import News, open_peers
 from gateway.workers.premises import Premises
+
+_MANY = 20  # records sealed at once of which receipts are made by several processes
+
+
+def open_outbox(
+    premises: Premises, signer: Signer, warn: Callable[[str, str], str], *, first: bool = True
+) -> OutboxWorker:
+    """What makes receipts, summaries and alerts; of several processes the `first`, or another.
+
+    `warn` gives the sentence of a warning by language and code.
+    """
+    config = premises.config
+    bureau = Bureau(
+        database=premises.database,
+        blobs=premises.blobs,
+        mailboxes=premises.mailboxes,
+        directory=premises.directory,
+        templates=premises.templates,
+        signer=signer,
+        clock=premises.clock,
+        domain=config.office.domain,
+        host=config.office.host,
+        name=config.office.name,
+        name_en=config.office.name_en,
+        style=config.receipts.style,
+        security_officer=config.office.security_officer,
+        warn=warn,
+    )
+    return OutboxWorker(
+        premises.database,
+        {
+            Kind.RECEIPT: Receipts(bureau).handle,
+            Kind.SUMMARY: Summaries(bureau).handle,
+            Kind.ALERT: Alerts(bureau).handle,
+        },
+        premises.clock,
+        node=identity.node(config.state.directory),
+        first=first,
+        most=SHARE if config.shared else BATCH,
+    )
+
+
+def _nobody() -> None:
+    """There are no others."""
 
 
 class Backroom:
@@ -44,33 +88,10 @@ class Backroom:
         """`warn` gives the sentence of a warning by language and code, `reminded` is told the
         outcome of each reminder. Raises ConfigurationError."""
         config, database, clock = premises.config, premises.database, premises.clock
-        bureau = Bureau(
-            database=database,
-            blobs=premises.blobs,
-            mailboxes=premises.mailboxes,
-            directory=premises.directory,
-            templates=premises.templates,
-            signer=load_office_signer(config.seals, config.state.directory),
-            clock=clock,
-            domain=config.office.domain,
-            host=config.office.host,
-            name=config.office.name,
-            name_en=config.office.name_en,
-            style=config.receipts.style,
-            security_officer=config.office.security_officer,
-            warn=warn,
-        )
         self.peers = open_peers(database, clock, self._heard)
-        self.outbox = OutboxWorker(
-            database,
-            {
-                Kind.RECEIPT: Receipts(bureau).handle,
-                Kind.SUMMARY: Summaries(bureau).handle,
-                Kind.ALERT: Alerts(bureau).handle,
-            },
-            clock,
-            node=identity.node(config.state.directory),
-        )
+        self.signer = load_office_signer(config.seals, config.state.directory)
+        self.outbox = open_outbox(premises, self.signer, warn)
+        self.helpers: Callable[[], None] = _nobody  # other processes that take from the outbox
         self.sealer = Sealer(
             database, Log(premises.key, config.office.domain), clock, self._sealed, self._elected
         )
@@ -100,8 +121,10 @@ class Backroom:
             "sweeper": self.sweeper.run(),
         }
 
-    def _sealed(self) -> None:
+    def _sealed(self, records: int) -> None:
         self.outbox.wake()
+        if records >= _MANY:
+            self.helpers()
         self.peers.tell(News.SEALED)
 
     def _heard(self, news: News) -> None:

@@ -349,9 +349,9 @@ class Daemon(Section):
     """The daemon's processes."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes in all: 1 does everything; more share the mail clients, and the first, which alone
-    seals the log and makes receipts and reminders, takes fewer: of two every fourth, of three or
-    more none while the others are well."""
+    """Processes in all: 1 does everything; more share the mail clients and, under load, the
+    receipts. The first, which alone seals the log and hands over reminders, takes fewer clients: of
+    two processes two of five, of three one of five, of more hardly any."""
 
 
 class Log(Section):

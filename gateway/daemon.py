@@ -147,7 +147,9 @@ class PostOffice:
             desk = Desk(
                 self.authenticator, self.rates, self.places, self.meters, self.backroom.wake
             )
-            await self.crew.start(desk, self.database, self._break)
+            key = self.backroom.signer.exported
+            await self.crew.start(desk, self.database, self._break, key)
+            self.backroom.helpers = self.crew.share
             self._spawn("workers", self.crew.run())
         await self.console.start()
         if self.portal is not None:

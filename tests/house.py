@@ -176,7 +176,10 @@ class House:
             },
             self.clock,
         )
-        self.sealer = Sealer(self.database, Log(key, DOMAIN), self.clock, self.worker.wake)
+        evidence = Log(key, DOMAIN)
+        self.sealer = Sealer(
+            self.database, evidence, self.clock, lambda _records: self.worker.wake()
+        )
         self.database.start()
 
     async def close(self) -> None:

@@ -19,7 +19,17 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from gateway.delivery.backlog import Backlog, measure
 from gateway.domain.clock import Clock, milliseconds
@@ -35,7 +45,8 @@ log = structlog.stdlib.get_logger("yizhan.outbox")
 
 LEASE_SECONDS = 10  # another node's work is taken over after that; finished it is only once
 POLL_SECONDS = 1.0
-BATCH = 32
+BATCH = 32  # pieces in a turn
+SHARE = 12  # pieces in a turn where several processes take from one outbox
 SHORT = 1_000  # letters of a payload that is worked on in the event loop
 
 
@@ -45,7 +56,7 @@ _DUE = Prepared(
     select(outbox)
     .where(_IS_DUE)
     .order_by(outbox.c.due_at, outbox.c.id)
-    .limit(BATCH)
+    .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
 _LEASE = Prepared(
@@ -99,15 +110,21 @@ class OutboxWorker:
         handlers: Mapping[Kind, Handler],
         clock: Clock,
         poll_seconds: float = POLL_SECONDS,
+        *,
         node: str = "",
+        first: bool = True,
+        most: int = BATCH,
     ) -> None:
-        """`node` is the same at each start of this node and another for each other node."""
+        """`node` is the same at each start of this node and another for each other node; the
+        `first` process of a node takes back what its dead predecessors had leased. `most` pieces
+        are taken in a turn."""
         self._database = database
         self._handlers = handlers
         self._clock = clock
         self._poll = poll_seconds
         self._awake = asyncio.Event()
-        self._node = node
+        self._node, self._first = node, first
+        self._most = most
         self._us = f"{node}/{secrets.token_hex(8)}"
         self._stalled = ""
         self._measured = -math.inf  # loop time
@@ -119,11 +136,13 @@ class OutboxWorker:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._reclaim()
+        if self._first:
+            await self._reclaim()
         while True:
             self._awake.clear()
             try:
-                await self._measure()
+                if self._first:
+                    await self._measure()
                 busy = await self.turn()
                 self._stalled = ""
             except asyncio.CancelledError:
@@ -214,7 +233,7 @@ class OutboxWorker:
     def _lease(self, connection: Connection) -> list[Piece]:
         now = self._clock.now()
         until = milliseconds(now + timedelta(seconds=LEASE_SECONDS))
-        rows = _DUE.all(connection, {"now": milliseconds(now)})
+        rows = _DUE.all(connection, {"now": milliseconds(now), "most": self._most})
         if rows:
             some = [row.id for row in rows]
             _LEASE.run(connection, {"until": until, "us": self._us, "some": some})

@@ -23,14 +23,15 @@ _FEW = 64  # records that are sealed in the event loop, in some four millisecond
 
 
 class Sealer:
-    """Extends the log; `sealed` is called after each checkpoint, so that receipts can go out."""
+    """Extends the log; `sealed` is told after each checkpoint how many records are in it now, so
+    that receipts can go out."""
 
     def __init__(
         self,
         database: Database,
         evidence: Log,
         clock: Clock,
-        sealed: Callable[[], None],
+        sealed: Callable[[int], None],
         elected: Callable[[], bool] = lambda: True,
     ) -> None:
         self._database = database
@@ -88,6 +89,6 @@ class Sealer:
                 break
             sealed = True
             reach("records-sealed")
-            self._sealed()
+            self._sealed(count)
         self.unsealed = 0
         return sealed

@@ -43,6 +43,8 @@ class OfficeSigner:
 
         Raises ConfigurationError if it cannot be read, or the passphrase does not open it.
         """
+        self.exported = secret
+        """As it was given, under its passphrase."""
         try:
             key = Tsk.from_bytes(secret)
             self._signer: PySigner = key.signer(passphrase or None)

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import socket
 import time
+from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -31,7 +32,7 @@ log = structlog.stdlib.get_logger("yizhan.workers")
 PING_SECONDS = 1.0
 DEATHS = 5  # of workers within a minute, after which the daemon ends too
 _MINUTE = 60.0
-_BACKROOM = 0.5  # of a client: what each one's mail costs the daemon itself (docs/performance.md)
+_BACKROOM = 0.2  # of a client: what each one's mail costs the daemon itself (docs/performance.md)
 _GRACE_SECONDS = 10.0  # beyond the drain, for closing database and children
 
 
@@ -53,6 +54,7 @@ class Crew:
         self._changed = asyncio.Event()  # a worker has become ready, or has ended
         self._desk: Desk | None = None
         self._database: Database | None = None
+        self._key = b""
         self._broken: Callable[[str], None] = lambda _sentence: None
         self._unfit = ""
         self._leaving = False
@@ -61,13 +63,16 @@ class Crew:
 
     # Beginning
 
-    async def start(self, desk: Desk, database: Database, broken: Callable[[str], None]) -> None:
+    async def start(
+        self, desk: Desk, database: Database, broken: Callable[[str], None], key: bytes
+    ) -> None:
         """Let the workers open the database, and wait until all are ready for clients.
 
         `database` is the daemon's own, which takes no more writes after a worker's has failed;
-        `broken` is told why the daemon cannot go on. Raises ConfigurationError, TaskEnded.
+        `broken` is told why the daemon cannot go on; `key` is the office's secret key under its
+        passphrase. Raises ConfigurationError, TaskEnded.
         """
-        self._desk, self._database = desk, database
+        self._desk, self._database, self._key = desk, database, key
         for member in self._members:
             self._go(member)
         while not (len(self._members) == self._size and all(m.ready for m in self._members)):
@@ -90,9 +95,9 @@ class Crew:
         return member
 
     def _go(self, member: Member) -> None:
-        member.channel.tell(
-            messages.Go(self._config.model_dump_json(), member.number, self._config.children)
-        )
+        key = b64encode(self._key).decode("ascii")
+        settings = self._config.model_dump_json()
+        member.channel.tell(messages.Go(settings, member.number, self._config.children, key))
 
     # Clients
 
@@ -126,6 +131,12 @@ class Crew:
         here = sum(sessions.clients for sessions in self._here)
         inside = here + sum(len(m.clients) for m in self._members)
         return None if here + _BACKROOM * inside < len(member.clients) else member
+
+    def share(self) -> None:
+        """There are receipts for more than one process to make."""
+        for member in self._members:
+            if member.ready:
+                member.channel.tell(messages.Share())
 
     # What the workers say
 

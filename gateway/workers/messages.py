@@ -32,6 +32,8 @@ class Go(Message):
     config: str = field(repr=False)  # JSON: the settings that the daemon began with
     number: int  # of this worker, for its log
     children: int  # that read attachments, of this worker
+    # The office's secret key under its passphrase, base64: gpg exports to one process at a time.
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Ping(Message):
     """Are you there? `failed` says why the daemon's own database takes no writes, if so."""
 
     failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Message):
+    """There are receipts to be made, more than one process should make alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +199,8 @@ Answer = Known | Failed | Unable | Sent | Done
 _KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (
-        Go, Client, Ping, Reload, Leave, Ready, Unfit, Left, CheckPassword, CheckCertificate, Offer,
-        Committed, Pong, Seen, *_ANSWERS,
+        Go, Client, Ping, Share, Reload, Leave, Ready, Unfit, Left, CheckPassword, CheckCertificate,
+        Offer, Committed, Pong, Seen, *_ANSWERS,
     )
 }  # fmt: skip
 _PLAIN = {int: (int,), float: (int, float), str: (str,)}

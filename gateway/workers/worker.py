@@ -1,6 +1,7 @@
-"""A worker process: serves the clients that the daemon hands to it, and nothing else.
+"""A worker process: serves the clients that the daemon hands to it, and makes receipts with it.
 
-It has a database, blobs and rules of its own, no clock and no outbox. It ends when the daemon says
+It has a database, blobs and rules of its own, and takes from the outbox when there is much in it;
+sealing and reminding are the daemon's. It ends when the daemon says
 so, and at once when the daemon has died: what was not answered with `250` then is sent again.
 """
 
@@ -13,11 +14,13 @@ import resource
 import signal
 import socket
 import sys
+from base64 import b64decode
 
 import structlog
 import uvloop
 
 from gateway import journal, memory
+from gateway.backroom import open_outbox
 from gateway.config import Config
 from gateway.directory.logins import unready
 from gateway.errors import YizhanError
@@ -25,7 +28,7 @@ from gateway.intake.limits import Places
 from gateway.intake.sessions import Sessions
 from gateway.intake.tls import TlsHolder
 from gateway.policy.engine import Policy
-from gateway.seals.signer import load_office_opener
+from gateway.seals.signer import OfficeSigner, load_office_opener, read_passphrase
 from gateway.workers import messages
 from gateway.workers.channel import Channel
 from gateway.workers.intake import Intake
@@ -70,10 +73,15 @@ class Worker:
             for listener, meter in zip(listeners, self._meters, strict=True)
         ]
 
+        signer = OfficeSigner(b64decode(go.key), read_passphrase(config.seals))
+        self._outbox = open_outbox(self._premises, signer, self._warning, first=False)
+        self._working: asyncio.Task[None] | None = None
+
     async def start(self) -> None:
         """Be ready for clients."""
         self._premises.database.start()
         await self._intake.start()
+        self._working = asyncio.create_task(self._outbox.run())
         memory.settle()
         self._channel.tell(messages.Ready())
 
@@ -88,6 +96,13 @@ class Worker:
             left()
             return
         self._halls[client.door].admit(connection, client.peer, left)
+
+    def share(self) -> None:
+        """Make receipts."""
+        self._outbox.wake()
+
+    def _warning(self, language: str, code: str) -> str:
+        return self._intake.judges.policy.sentences.warning(language, code)
 
     def answer(self, ping: messages.Ping) -> None:
         """Say how it is here."""
@@ -114,6 +129,9 @@ class Worker:
     async def leave(self, seconds: float) -> None:
         """Let the clients finish, then close everything."""
         await asyncio.gather(*(hall.empty(seconds) for hall in self._halls))
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
         await self._intake.close()
         await self._premises.database.close()
         for hall in self._halls:
@@ -158,6 +176,9 @@ class Post:
                     self._leaving.set_result(seconds)
             case messages.Client() if worker is not None:
                 worker.admit(message, client)
+            case messages.Share():
+                if worker is not None:
+                    worker.share()
             case messages.Ping() if worker is not None:
                 worker.answer(message)
             case messages.Reload(number):

@@ -47,7 +47,7 @@ async def test_the_sealer_wakes_who_waits_for_it_and_outlives_a_bad_moment(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken = asyncio.Event()
-    house.sealer._sealed = woken.set
+    house.sealer._sealed = lambda _records: woken.set()
     turns: list[int] = []
     turn = house.sealer.turn
 

@@ -14,7 +14,7 @@ from gateway.workers import messages
 from gateway.workers.channel import Channel
 
 SOME = (
-    messages.Go("{}", 1, 2),
+    messages.Go("{}", 1, 2, "a2V5"),
     messages.Client(7, 1, "2001:db8::1"),
     messages.Ping("disk I/O error"),
     messages.Leave(2),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import shutil
 import statistics
 import sys
@@ -19,6 +20,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from bench import hoard
 from tests import letters
@@ -50,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="where the stores are kept; else removed")
     parser.add_argument("--each", type=int, default=100, help="documents in a round (100)")
     options = parser.parse_args(arguments)
+    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
+    structlog.configure(wrapper_class=quiet)  # a line for each document would bury the result
     folder = options.folder or Path(tempfile.mkdtemp(prefix="yzg"))
     try:
         for number in options.documents:

@@ -5,6 +5,7 @@ What everybody waits for, the overview above all, imports nothing: neither typer
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -52,6 +53,7 @@ COMMANDS = {
 _ABOUT = "Yizhan (驿站): an electronic post office for official documents."
 _EXAMPLE = "yizhan status --config var/demo/yizhan.toml"
 _NOT_UNDERSTOOD = 2
+_YOUNG = 100_000  # objects made until the collector looks for cycles
 
 
 def load(name: str) -> Command:
@@ -84,6 +86,8 @@ def overview() -> str:
 def _run(words: list[str]) -> None:
     # Help and errors in plain words, without frames: what would draw them takes 0.15 s to import.
     os.environ.setdefault("TYPER_USE_RICH", "0")
+    # A command is over before its garbage matters, and to look for it is a tenth of its start.
+    gc.set_threshold(_YOUNG)
     # Nobody's plug-in belongs into the settings, and to look for them takes time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     match words:

@@ -109,7 +109,9 @@ def yizhan(*words: object, **environment: str) -> subprocess.CompletedProcess[st
 
 
 def notice(number: int, to: str = "water") -> bytes:
-    return letters.plain("office@heping.test", f"{to}@heping.test", f"关于第{number}次会议的通知")
+    """One whose reminder goes out at any hour of the day."""
+    subject = f"【特急】关于第{number}次会议的通知"
+    return letters.plain("office@heping.test", f"{to}@heping.test", subject)
 
 
 def folders(office: Office) -> dict[tuple[str, str], int]:

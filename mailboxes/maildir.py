@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from mailboxes import utf7
+from mailboxes.durable import sync_folder
 from mailboxes.reading import MessageReader
 from mailboxes.rows import Folder, MessageRow
 
@@ -74,8 +75,8 @@ def export(
             lines = "".join(f"{ord(key) - ord('a')} {name}\n" for name, key in keywords.items())
             _write_file(target / "dovecot-keywords", iter([lines.encode()]))
         for part in (target / "cur", target):
-            _sync(part)
-    _sync(directory)
+            sync_folder(part)
+    sync_folder(directory)
     return state
 
 
@@ -102,7 +103,7 @@ def _make_root(directory: Path) -> None:
     if directory.is_dir() and any(directory.iterdir()) and not (directory / "cur").is_dir():
         raise FileExistsError(f"{directory} is not empty and not a Maildir")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sync(directory.parent)
+    sync_folder(directory.parent)
 
 
 def _make_folder(target: Path, *, inner: bool) -> None:
@@ -142,11 +143,3 @@ def _write_file(path: Path, pieces: Iterator[bytes]) -> int:
         file.flush()
         os.fsync(file.fileno())
     return size
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

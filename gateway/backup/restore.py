@@ -41,6 +41,7 @@ from gateway.store.database import Database
 from gateway.store.drivers import open_kept
 from gateway.store.facts import Fact, forget, remember
 from gateway.store.tables import store_identity
+from mailboxes.durable import sync_folder
 from mailboxes.renewal import renew_uidvalidity
 
 Told = Callable[[str, int, int], None]
@@ -168,7 +169,7 @@ class Restore:
         belongings.put_file(
             config.state.directory / identity.FILE, f"{self.manifest.identity}\n".encode()
         )
-        _sync(config.state.directory)
+        sync_folder(config.state.directory)
         return path
 
     def _configure(self, files: dict[str, bytes]) -> tuple[Path, Config, bytes | None]:
@@ -310,11 +311,3 @@ def _require_no_office(connection: Connection) -> None:
         raise CommandError(
             "the database holds an office already; a restore begins in an empty database"
         )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

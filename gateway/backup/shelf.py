@@ -25,6 +25,7 @@ from typing import BinaryIO
 from gateway.domain.ids import is_id, time_of
 from gateway.errors import CommandError
 from gateway.evidence.record import canonical
+from mailboxes.durable import sync_folder
 
 MARK = "yizhan-backup.json"
 FORMAT = 1
@@ -120,8 +121,8 @@ class Shelf:
             raise CommandError(f"{self.directory}: this folder is not empty and holds no backup")
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(self.directory / MARK, mark.render())
-        _sync(self.directory.parent)
-        _sync(self.directory)
+        sync_folder(self.directory.parent)
+        sync_folder(self.directory)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -218,7 +219,7 @@ class Shelf:
         for folder in self._touched:
             folders.update(f for f in folder.parents if self.directory in (f, *f.parents))
         for folder in sorted(folders):
-            _sync(folder)
+            sync_folder(folder)
         self._touched.clear()
 
     def generations(self) -> list[str]:
@@ -237,7 +238,7 @@ class Shelf:
         self.settle()
         write(self.generation_path(generation, "seal"), seal)
         write(self.generation_path(generation), manifest)
-        _sync(folder)
+        sync_folder(folder)
 
     def remove(self, path: Path) -> None:
         """Take a file away."""
@@ -285,14 +286,6 @@ def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         return digest(file).sha256
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_mark(path: Path, octets: bytes) -> Mark:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from gateway.errors import StoreError, StoreUnavailable
 from gateway.store.fault import reach
+from mailboxes.durable import sync_folder
 
 Sync = Callable[[int], None]
 
@@ -50,11 +51,7 @@ class BegunFile:
     def sync_folder(self) -> None:
         """Make its name last, and those of all its neighbours. Raises StoreUnavailable."""
         try:
-            descriptor = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                self._sync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(self._target.parent, self._sync)
         except OSError as error:
             raise unavailable(error) from error
 

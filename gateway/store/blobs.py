@@ -22,6 +22,7 @@ from gateway.domain.ids import is_id, time_of
 from gateway.errors import StoreUnavailable, StoreUnusable
 from gateway.store.begun import BegunFile, unavailable
 from gateway.store.fault import reach
+from mailboxes.durable import sync_folder
 
 IDENTITY = "identity"  # the file or object that says whose blobs these are
 _DAY = "%Y/%m/%d"
@@ -232,7 +233,7 @@ class FileBlobs:
             file.flush()
             self._sync(file.fileno())
         temporary.rename(self._directory / IDENTITY)
-        self._sync_folder(self._directory)
+        sync_folder(self._directory, self._sync)
 
     def _path(self, name: str) -> Path:
         if not is_id(name):
@@ -246,17 +247,10 @@ class FileBlobs:
         for path in reversed(missing):
             path.mkdir(mode=0o700, exist_ok=True)
         for path in (folder, *folder.parents):
-            self._sync_folder(path)
+            sync_folder(path, self._sync)
             if path == self._directory:
                 break
         self._ready.add(folder)
-
-    def _sync_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._sync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _sync(self, descriptor: int) -> None:
         try:

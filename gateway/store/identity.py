@@ -25,6 +25,7 @@ from gateway.store import migrate
 from gateway.store.blobs import Driver
 from gateway.store.database import Database
 from gateway.store.tables import store_identity
+from mailboxes.durable import sync_folder
 
 FILE = "identity"
 
@@ -51,11 +52,7 @@ def create(database: Database, directory: Path, domain: str, now: datetime) -> s
         opened.write(identity + "\n")
         opened.flush()
         os.fsync(opened.fileno())
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(directory)
     return identity
 
 

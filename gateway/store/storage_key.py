@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gateway.errors import ConfigurationError
+from mailboxes.durable import sync_folder
 
 OCTETS = 32
 ID_OCTETS = 8
@@ -25,6 +26,7 @@ _HEAD = (
     "# Storage keys of a Yizhan post office: whoever has this file can read the stored documents.\n"
     "# The last one is in force. Never remove a line unless `yizhan storage status` says so.\n"
 )
+
 _SYSTEMD = Path("/run/credentials")  # closed to others, though an ACL may look like a group's right
 
 
@@ -197,8 +199,4 @@ def write_private(path: Path, octets: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

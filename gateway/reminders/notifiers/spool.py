@@ -32,6 +32,7 @@ from gateway.errors import ConfigurationError
 from gateway.reminders.notifier import CannotHandOver, Fate, HandedOver, NeverDeliverable, Report
 from gateway.reminders.reminder import Reminder
 from gateway.together import Together
+from mailboxes.durable import sync_folder
 
 FOLDERS = ("outgoing", "checked", "sent", "failed")
 STUCK_SECONDS = 600.0
@@ -126,7 +127,7 @@ class SpoolNotifier:
                 folders = self._folders()
                 begun = [self._begin(one, until, folders) for one, until in asked]
                 answers = [self._finish(one) if isinstance(one, _Begun) else one for one in begun]
-                self._sync_folder(self._outgoing)
+                sync_folder(self._outgoing, self._sync)
         except OSError as error:
             return [_cannot_write(error) for _ in asked]
         return answers
@@ -161,13 +162,6 @@ class SpoolNotifier:
             self._failed = True
             raise
 
-    def _sync_folder(self, folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self._sync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def _find(self, reminder_id: str) -> HandedOver | None:
         if self._failed:
             raise CannotHandOver(_FAILED)
@@ -176,7 +170,7 @@ class SpoolNotifier:
                 place = self._place(reminder_id, self._folders())
                 if place == self._outgoing:
                     # The crash may have come between the rename and the fsync of the folder.
-                    self._sync_folder(place)
+                    sync_folder(place, self._sync)
         except OSError as error:
             raise CannotHandOver("the SMS spool cannot be read", cause=str(error)) from error
         return None if place is None else HandedOver(reminder_id, repeated=True)

@@ -123,7 +123,7 @@ def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 point, directory = sys.argv[1], Path(sys.argv[2])
 if point == "before-write": os.posix_fadvise = die
 if point == "before-rename": Path.rename = die
-if point == "before-sync": spool._sync_folder = die
+if point == "before-sync": spool.sync_folder = die
 asyncio.run(spool.SpoolNotifier(directory).send(one))
 die()
 """

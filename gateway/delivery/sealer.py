@@ -23,8 +23,8 @@ _FEW = 64  # records that are sealed in the event loop, in some four millisecond
 
 
 class Sealer:
-    """Extends the log; `sealed` is told after each checkpoint how many records are in it now, so
-    that receipts can go out."""
+    """Extends the log; `sealed` is told after each checkpoint how many records it has brought into
+    the log, so that their receipts can go out."""
 
     def __init__(
         self,

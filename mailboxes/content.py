@@ -16,6 +16,8 @@ from mailboxes.scan import scan
 from mailboxes.structure import Part
 from mailboxes.view import PIECE, View
 
+MAX_HEADER = 65_536  # octets of a header that is kept beside its view; a longer one is read
+
 OpenBlob = Callable[[str], BinaryIO]
 
 
@@ -58,6 +60,7 @@ class Content:
     structure: str  # JSON, see `encode`
     envelope: str  # JSON, see `imapdata`
     bodystructure: str  # JSON, see `imapdata`
+    header: bytes = b""  # of a view: as a reader gets it, with the empty line behind it
 
     @property
     def size(self) -> int:
@@ -72,13 +75,17 @@ class Content:
 
     @classmethod
     def of_view(
-        cls, blob: str, view: View, part: Part, *, digest: str, key: str, kind: str
+        cls, blob: str, view: View, part: Part, *, header: bytes, digest: str, key: str, kind: str
     ) -> Content:
-        """A content that is a view of a blob; `part` is the view's structure (`restructure`)."""
-        return cls._of(Source(blob=blob, view=view), part, digest, key, kind)
+        """A content that is a view of a blob; `part` is the view's structure (`restructure`), and
+        `header` its octets up to `part.body_start`."""
+        kept = header if len(header) <= MAX_HEADER else b""
+        return cls._of(Source(blob=blob, view=view), part, digest, key, kind, kept)
 
     @classmethod
-    def _of(cls, source: Source, part: Part, digest: str, key: str, kind: str) -> Content:
+    def _of(
+        cls, source: Source, part: Part, digest: str, key: str, kind: str, header: bytes = b""
+    ) -> Content:
         return cls(
             key=key,
             kind=kind,
@@ -87,4 +94,5 @@ class Content:
             structure=to_json(part),
             envelope=compact(imapdata.envelope(part)),
             bodystructure=compact(imapdata.bodystructure(part)),
+            header=header,
         )

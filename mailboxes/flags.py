@@ -28,6 +28,12 @@ def changed(stored: str, add: Iterable[str], remove: Iterable[str]) -> str:
     return joined(flag for flag in (*parted(stored), *add) if flag.lower() not in removed)
 
 
+def with_seen(flags: Iterable[str], seen: bool) -> str:
+    """The flags as stored, with or without \\Seen."""
+    others = [flag for flag in flags if flag != SEEN]
+    return joined([*others, SEEN] if seen else others)
+
+
 def _unique(flags: Iterable[str]) -> Iterable[str]:
     found: dict[str, str] = {}
     for flag in flags:

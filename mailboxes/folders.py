@@ -42,12 +42,19 @@ class FolderStore:
             .with_for_update(),
             some="some",
         )
-        onward = {"uidnext": table.c.uidnext + bindparam("uids"), "modseq": table.c.modseq + 1}
-        self._advance_some = Prepared(update(table).where(some).values(onward), some="some")
-        self._advance_one = Prepared(
+        contents = tables.contents
+        size = select(contents.c.size).where(contents.c.id == bindparam("content"))
+        one_more = {
+            "uidnext": table.c.uidnext + 1,
+            "modseq": table.c.modseq + 1,
+            "messages": table.c.messages + 1,
+            "octets": table.c.octets + size.scalar_subquery(),
+        }
+        self._take_some = Prepared(update(table).where(some).values(one_more), some="some")
+        self._take_one = Prepared(
             update(table)
             .where(table.c.id == bindparam("folder"))
-            .values(onward)
+            .values(one_more)
             .returning(table.c.uidnext, table.c.modseq)
         )
 
@@ -189,24 +196,40 @@ class FolderStore:
             raise NoSuchFolder("a folder does not exist any more")
         return found
 
-    def _take_uids(self, conn: Connection, folder_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Lock folders in id order and take one UID and one modification sequence from each; their
-        uidnext and modseq as they were. Raises NoSuchFolder.
+    def _take_uids(
+        self, conn: Connection, folder_ids: Sequence[int], content_id: int
+    ) -> dict[int, tuple[int, int]]:
+        """Lock folders in id order and take one UID and one modification sequence from each for a
+        message with that content; their uidnext and modseq as they were. Raises NoSuchFolder.
         """
         if len(folder_ids) != 1:
             locked = self._lock(conn, folder_ids)
-            self._advance(conn, locked, uids=1)
+            for some in chunks(sorted(locked)):
+                self._take_some.run(conn, {"some": some, "content": content_id})
             return locked
         [folder_id] = folder_ids  # the usual case, in one statement
-        row = self._advance_one.first(conn, {"folder": folder_id, "uids": 1})
+        row = self._take_one.first(conn, {"folder": folder_id, "content": content_id})
         if row is None:
             raise NoSuchFolder("a folder does not exist any more")
         return {folder_id: (row.uidnext - 1, row.modseq - 1)}
 
-    def _advance(self, conn: Connection, folder_ids: Iterable[int], *, uids: int) -> None:
-        """Take a modification sequence and that many UIDs from each (locked) folder."""
-        for some in chunks(sorted(set(folder_ids))):
-            self._advance_some.run(conn, {"some": some, "uids": uids})
+    def _advance(
+        self, conn: Connection, folder_ids: Sequence[int],
+        *, uids: int = 0, messages: int = 0, octets: int = 0,
+    ) -> None:  # fmt: skip
+        """Take a modification sequence and that many UIDs from each (locked) folder, which has so
+        many messages and octets more."""
+        table = self._tables.folders
+        conn.execute(
+            update(table)
+            .where(table.c.id.in_(folder_ids))
+            .values(
+                uidnext=table.c.uidnext + uids,
+                modseq=table.c.modseq + 1,
+                messages=table.c.messages + messages,
+                octets=table.c.octets + octets,
+            )
+        )
 
 
 def folder_name(name: str) -> str:

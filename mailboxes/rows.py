@@ -45,6 +45,24 @@ class Appended:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """A message that was moved or copied: the UID that it had, and where it is now."""
+
+    uid: int
+    to: Appended
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What became of a change of flags."""
+
+    modseq: int  # of the messages that changed; the folder's, if none did
+    flags: dict[int, tuple[str, ...]]  # of each message, by id, as the account sees them
+    failed: list[int]  # UIDs that had changed after `unchanged_since`
+    changed: tuple[int, ...]  # ids of those that have other flags now
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRow:
     """A message in a folder."""
 

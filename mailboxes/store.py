@@ -1,53 +1,55 @@
 """Messages in folders, as rows: UIDs, flags, modification sequences, and their octets.
 
 Every method takes the caller's connection, so that its rows join the caller's transaction. What
-changes a folder locks the folder's row first, folders in id order. `actor` is the login of a person
-who acts through a mail client: then, and only then, the events are told.
+changes a folder locks the folder's row first, folders in id order. `by` is the person who acts
+through a mail client: then, and only then, the events are told, and \\Seen is that person's own.
+
+A change takes the messages that it is about by id, together with the folder where the caller saw
+them; those that are not there any more are left out, and the result says which were changed.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Exists, delete, exists, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Exists,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
 
 from mailboxes import flags as flag_text
 from mailboxes.content import Content, OpenBlob
-from mailboxes.events import Act, MailboxEvents, NoEvents
+from mailboxes.events import Act, MailboxEvents, NoEvents, Person
+from mailboxes.folders import chunks
 from mailboxes.prepared import Prepared
-from mailboxes.reading import MessageReader, gone
-from mailboxes.rows import Appended, Folder, FolderSpec, Located, MessageRow, milliseconds
+from mailboxes.reading import MessageReader
+from mailboxes.rows import (
+    Appended,
+    Flagged,
+    Folder,
+    FolderSpec,
+    Located,
+    MessageRow,
+    Moved,
+    milliseconds,
+    moment,
+)
 from mailboxes.tables import Tables
 
-__all__ = ["Appended", "Folder", "FolderSpec", "Located", "MailboxStore", "MessageRow"]
-
-_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A message as it stands while its folder is locked."""
-
-    id: int
-    folder_id: int
-    content_id: int
-    uid: int
-    flags: str
-    arrived: int
-    opened: int | None
-    handed_over: int | None
-    locked: dict[int, tuple[int, int]]  # uidnext and modseq of each locked folder
-
-    def next_uid(self, folder_id: int) -> int:
-        """The UID that a message put into that folder gets."""
-        return self.locked[folder_id][0]
-
-    def next_modseq(self, folder_id: int) -> int:
-        """The modification sequence of a change in that folder."""
-        return self.locked[folder_id][1] + 1
+__all__ = [
+    "Appended", "Flagged", "Folder", "FolderSpec", "Located", "MailboxStore", "MessageRow", "Moved",
+]  # fmt: skip
 
 
 class MailboxStore(MessageReader):
@@ -81,21 +83,24 @@ class MailboxStore(MessageReader):
             "envelope": content.envelope,
             "bodystructure": content.bodystructure,
             "created": milliseconds(now),
+            "header": content.header or None,
         }
         return int(self._insert_content.scalar(conn, values))
 
     def append(
         self, conn: Connection, folder_ids: Sequence[int], content_id: int,
-        *, flags: Sequence[str] = (), now: datetime, actor: str = "",
+        *, flags: Sequence[str] = (), now: datetime, arrived: datetime | None = None,
+        by: Person | None = None,
     ) -> list[Appended]:  # fmt: skip
         """Put a content into folders, once into each; a handful of statements however many.
 
-        Raises NoSuchFolder if one of them does not exist, ValueError for what is no flag.
+        \\Seen is for all accounts here: what somebody files is no new mail. Raises NoSuchFolder if
+        one of them does not exist, ValueError for what is no flag.
         """
-        locked = self._take_uids(conn, folder_ids)
+        stored = flag_text.joined(flags)
+        locked = self._take_uids(conn, folder_ids, content_id)
         if not locked:
             return []
-        stored = flag_text.joined(flags)
         given = [
             {
                 "folder_id": folder_id,
@@ -104,7 +109,7 @@ class MailboxStore(MessageReader):
                 "modseq": modseq + 1,
                 "flags": stored,
                 "seen": flag_text.SEEN in flag_text.parted(stored),
-                "arrived": milliseconds(now),
+                "arrived": milliseconds(arrived or now),
             }
             for folder_id, (uidnext, modseq) in locked.items()
         ]
@@ -117,98 +122,189 @@ class MailboxStore(MessageReader):
             Appended(folder_id, ids[folder_id], uidnext, modseq + 1)
             for folder_id, (uidnext, modseq) in locked.items()
         ]
-        if actor:
+        if by is not None:
             for one in result:
-                held = self._hold(conn, one.message_id)
-                self._events.appended(conn, self._act(conn, held, actor, now))
+                place = self._place(conn, one.folder_id)
+                for row in self._rows_of(conn, one.folder_id, [one.message_id], by):
+                    self._events.appended(conn, _act(row, place, by, now))
         return result
 
     def flag(
-        self, conn: Connection, message_id: int, add: Sequence[str], remove: Sequence[str],
-        *, now: datetime, actor: str = "",
-    ) -> tuple[str, ...]:  # fmt: skip
-        """Change flags; the flags afterwards. Raises NoSuchMessage, ValueError, Veto."""
-        held = self._hold(conn, message_id)
-        before, stored = flag_text.parted(held.flags), flag_text.changed(held.flags, add, remove)
-        after = flag_text.parted(stored)
-        if after == before:
-            return before
-        self._advance(conn, [held.folder_id], uids=0)
-        self._change(
-            conn, held, flags=stored, seen=flag_text.SEEN in after,
-            modseq=held.next_modseq(held.folder_id),
-        )  # fmt: skip
-        if actor:
-            added = tuple(flag for flag in after if flag not in before)
-            removed = tuple(flag for flag in before if flag not in after)
-            act = self._act(conn, held, actor, now)
-            if flag_text.SEEN in added and held.opened is None:
-                self._change(conn, held, opened=milliseconds(now))
-                self._events.opened(conn, act)
-            self._events.flagged(conn, act, added, removed)
-        return after
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int],
+        *, add: Sequence[str] = (), remove: Sequence[str] = (),
+        replace: Sequence[str] | None = None, unchanged_since: int | None = None, now: datetime,
+        by: Person | None = None,
+    ) -> Flagged:  # fmt: skip
+        """Change flags of messages; `replace` are all flags that they have afterwards.
 
-    def hand_over(self, conn: Connection, message_id: int, *, now: datetime, actor: str) -> None:
-        """A client has fetched all of it; told the first time only. Raises NoSuchMessage, Veto."""
-        held = self._hold(conn, message_id)
-        if held.handed_over is None:
-            self._change(conn, held, handed_over=milliseconds(now))
-            self._events.handed_over(conn, self._act(conn, held, actor, now))
-
-    def expunge(self, conn: Connection, message_id: int, *, now: datetime, actor: str = "") -> None:
-        """Remove the message; its UID stays known as gone. Raises NoSuchMessage, Veto."""
-        held = self._hold(conn, message_id)
-        self._advance(conn, [held.folder_id], uids=0)
-        self._bury(conn, held)
+        Messages that changed after the modification sequence `unchanged_since` are left alone and
+        named. Raises NoSuchFolder, ValueError for what is no flag, Veto.
+        """
+        reading = any(flag.lower() == flag_text.SEEN.lower() for flag in (*add, *(replace or ())))
+        locked = self._lock_for(conn, [folder_id], message_ids, by if reading else None)
+        rows = self._rows_of(conn, folder_id, message_ids, by)
+        failed = [
+            row.uid for row in rows if unchanged_since is not None and row.modseq > unchanged_since
+        ]
+        if unchanged_since is not None:
+            rows = [row for row in rows if row.modseq <= unchanged_since]
+        modseq = locked[folder_id][1] + 1
+        changes: dict[tuple[str, bool], list[int]] = {}
+        own: list[dict[str, object]] = []
+        result: dict[int, tuple[str, ...]] = {}
+        told: list[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]] = []
+        for row in rows:
+            before = _shown(row)
+            wanted = flag_text.changed(before, add, remove) if replace is None else replace
+            stored = flag_text.joined(wanted.split() if isinstance(wanted, str) else wanted)
+            after = flag_text.parted(stored)
+            result[row.id] = after
+            if stored == before:
+                continue
+            seen = flag_text.SEEN in after
+            if by is None:
+                base, base_seen = stored, seen
+            else:  # the message's own \Seen stays, the account's is beside it
+                base_seen = row.seen
+                base = flag_text.with_seen(after, base_seen)
+                if seen != (flag_text.SEEN in flag_text.parted(before)):
+                    own.append({"message_id": row.id, "account": by.login, "seen": seen})
+            changes.setdefault((base, base_seen), []).append(row.id)
+            old = flag_text.parted(before)
+            told.append((
+                row,
+                tuple(flag for flag in after if flag not in old),
+                tuple(flag for flag in old if flag not in after),
+            ))  # fmt: skip
+        if not told:
+            return Flagged(locked[folder_id][1], result, failed, ())
+        self._advance(conn, [folder_id])
         table = self._tables.messages
-        conn.execute(delete(table).where(table.c.id == message_id))
-        if actor:
-            self._events.expunged(conn, self._act(conn, held, actor, now))
+        for (flags, seen), ids in changes.items():
+            values = {"flags": flags, "seen": seen, "modseq": modseq}
+            for some in chunks(ids):
+                conn.execute(update(table).where(table.c.id.in_(some)).values(values))
+        self._set_seen(conn, own)
+        if by is not None:
+            self._tell_flags(conn, folder_id, told, by, now)
+        return Flagged(modseq, result, failed, tuple(row.id for row, _, _ in told))
+
+    def hand_over(
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int],
+        *, now: datetime, by: Person,
+    ) -> None:  # fmt: skip
+        """A client has fetched all of them; told the first time only. Raises NoSuchFolder, Veto."""
+        self._lock_for(conn, [folder_id], message_ids, by)
+        rows = [
+            row for row in self._rows_of(conn, folder_id, message_ids, by)
+            if row.handed_over is None
+        ]  # fmt: skip
+        table = self._tables.messages
+        for some in chunks([row.id for row in rows]):
+            values = {"handed_over": milliseconds(now)}
+            conn.execute(update(table).where(table.c.id.in_(some)).values(values))
+        place = self._place(conn, folder_id)
+        for row in rows:
+            self._events.handed_over(conn, _act(row, place, by, now))
+
+    def expunge(
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int],
+        *, now: datetime, by: Person | None = None,
+    ) -> list[int]:  # fmt: skip
+        """Remove messages; their UIDs, which stay known as gone. Raises NoSuchFolder, Veto."""
+        locked = self._lock_for(conn, [folder_id], message_ids, by)
+        rows = self._rows_of(conn, folder_id, message_ids, by)
+        if not rows:
+            return []
+        self._bury(conn, rows, locked[folder_id][1] + 1)
+        self._advance(conn, [folder_id], messages=-len(rows), octets=-sum(r.size for r in rows))
+        table = self._tables.messages
+        for some in chunks([row.id for row in rows]):
+            conn.execute(delete(table).where(table.c.id.in_(some)))
+        if by is not None:
+            place = self._place(conn, folder_id)
+            for row in rows:
+                self._events.expunged(conn, _act(row, place, by, now))
+        return [row.uid for row in rows]
 
     def move(
-        self, conn: Connection, message_id: int, folder_id: int, *, now: datetime, actor: str = ""
-    ) -> Appended:
-        """Move to a folder (RFC 6851); the message keeps its id and gets a new UID.
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int], target_id: int,
+        *, now: datetime, by: Person | None = None,
+    ) -> list[Moved]:  # fmt: skip
+        """Move to a folder (RFC 6851); a message keeps its id and gets a new UID.
 
-        Raises NoSuchMessage, NoSuchFolder, Veto.
+        Raises NoSuchFolder, Veto.
         """
-        held = self._hold(conn, message_id, folder_id)
-        if held.folder_id != folder_id:
-            self._advance(conn, [held.folder_id], uids=0)
-        self._advance(conn, [folder_id], uids=1)
-        self._bury(conn, held)
-        moved = Appended(
-            folder_id, message_id, held.next_uid(folder_id), held.next_modseq(folder_id)
+        locked = self._lock_for(conn, [folder_id, target_id], message_ids, by)
+        rows = self._rows_of(conn, folder_id, message_ids, by)
+        if not rows:
+            return []
+        octets = sum(row.size for row in rows)
+        uidnext, modseq = locked[target_id][0], locked[target_id][1] + 1
+        self._bury(conn, rows, locked[folder_id][1] + 1)
+        if folder_id == target_id:
+            self._advance(conn, [target_id], uids=len(rows))
+        else:
+            self._advance(conn, [folder_id], messages=-len(rows), octets=-octets)
+            self._advance(conn, [target_id], uids=len(rows), messages=len(rows), octets=octets)
+        table = self._tables.messages
+        moved = [
+            Moved(row.uid, Appended(target_id, row.id, uidnext + number, modseq))
+            for number, row in enumerate(rows)
+        ]
+        to = update(table).where(table.c.id == bindparam("which"))
+        conn.execute(
+            to.values(folder_id=target_id, uid=bindparam("new"), modseq=modseq),
+            [{"which": one.to.message_id, "new": one.to.uid} for one in moved],
         )
-        self._change(conn, held, folder_id=folder_id, uid=moved.uid, modseq=moved.modseq)
-        if actor:
-            act = self._act(conn, held, actor, now)
-            self._events.moved(conn, act, self._place(conn, folder_id)[1])
+        if by is not None:
+            place, target = self._place(conn, folder_id), self._place(conn, target_id)
+            for row in rows:
+                self._events.moved(conn, _act(row, place, by, now), *target)
         return moved
 
     def copy(
-        self, conn: Connection, message_id: int, folder_id: int, *, now: datetime, actor: str = ""
-    ) -> Appended:
-        """Copy into a folder, with flags and date. Raises NoSuchMessage, NoSuchFolder, Veto."""
-        held = self._hold(conn, message_id, folder_id)
-        self._advance(conn, [folder_id], uids=1)
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int], target_id: int,
+        *, now: datetime, by: Person | None = None,
+    ) -> list[Moved]:  # fmt: skip
+        """Copy into a folder, with flags, date and each account's \\Seen.
+
+        Raises NoSuchFolder, Veto.
+        """
+        locked = self._lock_for(conn, [folder_id, target_id], message_ids, by)
+        rows = self._rows_of(conn, folder_id, message_ids, by)
+        if not rows:
+            return []
+        uidnext, modseq = locked[target_id][0], locked[target_id][1] + 1
+        self._advance(
+            conn, [target_id],
+            uids=len(rows), messages=len(rows), octets=sum(row.size for row in rows),
+        )  # fmt: skip
         table = self._tables.messages
-        values = {
-            "folder_id": folder_id,
-            "content_id": held.content_id,
-            "uid": held.next_uid(folder_id),
-            "modseq": held.next_modseq(folder_id),
-            "flags": held.flags,
-            "seen": flag_text.SEEN in flag_text.parted(held.flags),
-            "arrived": held.arrived,
-            "opened": held.opened,
-            "handed_over": held.handed_over,
-        }
-        made = int(conn.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
-        if actor:
-            act = self._act(conn, held, actor, now)
-            self._events.copied(conn, act, self._place(conn, folder_id)[1], made)
-        return Appended(folder_id, made, held.next_uid(folder_id), held.next_modseq(folder_id))
+        values = [
+            {
+                "folder_id": target_id, "content_id": row.content_id, "uid": uidnext + number,
+                "modseq": modseq, "flags": row.flags, "seen": row.seen, "arrived": row.arrived,
+                "opened": row.opened, "handed_over": row.handed_over,
+            }
+            for number, row in enumerate(rows)
+        ]  # fmt: skip
+        made = conn.execute(
+            insert(table).returning(table.c.id, sort_by_parameter_order=True), values
+        ).scalars()
+        copied = [
+            Moved(row.uid, Appended(target_id, int(copy_id), uidnext + number, modseq))
+            for number, (row, copy_id) in enumerate(zip(rows, made, strict=True))
+        ]
+        self._copy_seen(
+            conn, {row.id: one.to.message_id for row, one in zip(rows, copied, strict=True)}
+        )
+        if by is not None:
+            place, target = self._place(conn, folder_id), self._place(conn, target_id)
+            for row, one in zip(rows, copied, strict=True):
+                act = _act(row, place, by, now)
+                self._events.copied(conn, act, *target, one.to.message_id)
+        return copied
 
     def unshown(self, conn: Connection, *, limit: int = 1000) -> list[int]:
         """Contents that no message shows any more, at most `limit`."""
@@ -225,43 +321,107 @@ class MailboxStore(MessageReader):
         contents, messages = self._tables.contents, self._tables.messages
         return exists().where(messages.c.content_id == contents.c.id)
 
-    def _hold(self, conn: Connection, message_id: int, *folder_ids: int) -> _Held:
-        """The message, with its folder and those folders locked in id order."""
-        table = self._tables.messages
-        query = select(table).where(table.c.id == message_id)
-        for _ in range(_TRIES):
-            row = conn.execute(query).first()
-            if row is None:
-                break
-            locked = self._lock(conn, [row.folder_id, *folder_ids])
-            held = conn.execute(query.with_for_update()).first()
-            if held is not None and held.folder_id == row.folder_id:
-                return _Held(
-                    id=held.id, folder_id=held.folder_id, content_id=held.content_id,
-                    uid=held.uid, flags=held.flags, arrived=held.arrived, opened=held.opened,
-                    handed_over=held.handed_over, locked=locked,
-                )  # fmt: skip
-            # Somebody moved it between the two reads; the lock on its new folder comes next.
-        raise gone(message_id)
+    def _lock_for(
+        self,
+        conn: Connection,
+        folder_ids: Sequence[int],
+        message_ids: Sequence[int],
+        by: Person | None,
+    ) -> dict[int, tuple[int, int]]:
+        """Lock what a person's act is about, then the folders; uidnext and modseq of each."""
+        if by is not None and self._events.wants_locks:
+            contents, messages = self._tables.contents, self._tables.messages
+            keys: set[str] = set()
+            for some in chunks(message_ids):
+                query = select(contents.c.key).join(
+                    messages, messages.c.content_id == contents.c.id
+                )
+                keys.update(conn.scalars(query.where(messages.c.id.in_(some)).distinct()))
+            self._events.lock(conn, sorted(keys))
+        return self._lock(conn, folder_ids)
 
-    def _change(self, conn: Connection, held: _Held, **values: int | str | bool) -> None:
-        table = self._tables.messages
-        conn.execute(update(table).where(table.c.id == held.id).values(values))
+    def _rows_of(
+        self, conn: Connection, folder_id: int, message_ids: Sequence[int], by: Person | None
+    ) -> list[Row[Any]]:
+        """Those of the messages that are in the folder, by UID; `own` is the account's \\Seen."""
+        messages, contents, seen = self._tables.messages, self._tables.contents, self._tables.seen
+        query = (
+            select(
+                messages, seen.c.seen.label("own"), contents.c.key, contents.c.kind,
+                contents.c.size,
+            )
+            .join(contents, contents.c.id == messages.c.content_id)
+            .outerjoin(
+                seen,
+                and_(
+                    seen.c.message_id == messages.c.id,
+                    seen.c.account == (by.login if by is not None else ""),
+                ),
+            )
+            .where(messages.c.folder_id == folder_id)
+        )  # fmt: skip
+        found: list[Row[Any]] = []
+        for some in chunks(message_ids):
+            found.extend(conn.execute(query.where(messages.c.id.in_(some))))
+        return sorted(found, key=lambda row: row.uid)
 
-    def _bury(self, conn: Connection, held: _Held) -> None:
-        contents = self._tables.contents
-        query = select(contents.c.key, contents.c.kind).where(contents.c.id == held.content_id)
-        content = conn.execute(query).one()
-        values = {
-            "folder_id": held.folder_id,
-            "uid": held.uid,
-            "modseq": held.next_modseq(held.folder_id),
-            "key": content.key,
-            "kind": content.kind,
-        }
-        conn.execute(insert(self._tables.expunged).values(values))
+    def _set_seen(self, conn: Connection, own: Sequence[Mapping[str, object]]) -> None:
+        """Write accounts' own \\Seen, over what was written before."""
+        if not own:
+            return
+        table = self._tables.seen
+        account = own[0]["account"]
+        for some in chunks([one["message_id"] for one in own]):
+            conn.execute(
+                delete(table).where(table.c.account == account, table.c.message_id.in_(some))
+            )
+        conn.execute(insert(table), list(own))
+
+    def _copy_seen(self, conn: Connection, copies: Mapping[int, int]) -> None:
+        table = self._tables.seen
+        found: list[dict[str, object]] = []
+        for some in chunks(list(copies)):
+            rows = conn.execute(select(table).where(table.c.message_id.in_(some)))
+            found.extend(
+                {"message_id": copies[row.message_id], "account": row.account, "seen": row.seen}
+                for row in rows
+            )
+        if found:
+            conn.execute(insert(table), found)
+
+    def _tell_flags(
+        self,
+        conn: Connection,
+        folder_id: int,
+        told: Iterable[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]],
+        by: Person,
+        now: datetime,
+    ) -> None:
+        """Tell of changed flags, and of messages that this account reads for the first time."""
+        opened = []
+        place = self._place(conn, folder_id)
+        for row, added, removed in told:
+            act = _act(row, place, by, now)
+            if flag_text.SEEN in added and row.own is None:
+                if row.opened is None:
+                    opened.append(row.id)
+                self._events.opened(conn, act)
+            self._events.flagged(conn, act, added, removed)
+        table = self._tables.messages
+        for some in chunks(opened):
+            values = {"opened": milliseconds(now)}
+            conn.execute(update(table).where(table.c.id.in_(some)).values(values))
+
+    def _bury(self, conn: Connection, rows: Sequence[Row[Any]], modseq: int) -> None:
+        values = [
+            {"folder_id": row.folder_id, "uid": row.uid, "modseq": modseq, "key": row.key,
+             "kind": row.kind}
+            for row in rows
+        ]  # fmt: skip
+        conn.execute(insert(self._tables.expunged), values)
 
     def _place(self, conn: Connection, folder_id: int) -> tuple[str, str]:
+        """Owner and name of a folder."""
         folders, owners = self._tables.folders, self._tables.owners
         query = select(owners.c.owner, folders.c.name).join(
             folders, folders.c.owner_id == owners.c.id
@@ -269,8 +429,18 @@ class MailboxStore(MessageReader):
         row = conn.execute(query.where(folders.c.id == folder_id)).one()
         return row.owner, row.name
 
-    def _act(self, conn: Connection, held: _Held, actor: str, now: datetime) -> Act:
-        contents = self._tables.contents
-        owner, folder = self._place(conn, held.folder_id)
-        key = conn.scalar(select(contents.c.key).where(contents.c.id == held.content_id))
-        return Act(actor, owner, folder, held.id, held.content_id, str(key), now)
+
+def _act(row: Row[Any], place: tuple[str, str], by: Person, now: datetime) -> Act:
+    owner, folder = place
+    return Act(
+            by=by, owner=owner, folder=folder, message_id=row.id, content_id=row.content_id,
+            key=row.key, kind=row.kind, arrived=moment(row.arrived),
+            handed_over=None if row.handed_over is None else moment(row.handed_over), at=now,
+        )  # fmt: skip
+
+
+def _shown(row: Row[Any]) -> str:
+    """The flags as the account sees them, in the stored form."""
+    if row.own is None or row.own == row.seen:
+        return str(row.flags)
+    return flag_text.with_seen(flag_text.parted(row.flags), row.own)

@@ -31,7 +31,10 @@ class Tables:
     folders: Table
     contents: Table
     messages: Table
+    seen: Table
     expunged: Table
+    acl: Table
+    subscriptions: Table
 
 
 def make_tables(metadata: MetaData) -> Tables:
@@ -43,7 +46,10 @@ def make_tables(metadata: MetaData) -> Tables:
         folders=_folders(metadata),
         contents=_contents(metadata),
         messages=_messages(metadata),
+        seen=_seen(metadata),
         expunged=_expunged(metadata),
+        acl=_acl(metadata),
+        subscriptions=_subscriptions(metadata),
     )
 
 
@@ -56,6 +62,8 @@ def _owners(metadata: MetaData) -> Table:
         # Highest UIDVALIDITY ever given here, so that a folder made again never has an old one.
         Column("uidvalidity", BigInteger, nullable=False),
         Column("created", BigInteger, nullable=False),
+        # Most octets in all folders together; null: as the office sets it, 0: no limit.
+        Column("quota", BigInteger),
     )
 
 
@@ -72,6 +80,8 @@ def _folders(metadata: MetaData) -> Table:
         Column("uidnext", BigInteger, nullable=False),
         Column("modseq", BigInteger, nullable=False),  # HIGHESTMODSEQ
         Column("created", BigInteger, nullable=False),
+        Column("messages", Integer, nullable=False, server_default="0"),  # how many
+        Column("octets", BigInteger, nullable=False, server_default="0"),  # of all of them
         UniqueConstraint("owner_id", "name"),
     )
 
@@ -94,6 +104,9 @@ def _contents(metadata: MetaData) -> Table:
         Column("envelope", Text, nullable=False),
         Column("bodystructure", Text, nullable=False),
         Column("created", BigInteger, nullable=False),
+        # Of a view: its header with the empty line, as a reader gets it; null in contents that are
+        # older than this column.
+        Column("header", LargeBinary),
     )
 
 
@@ -115,6 +128,49 @@ def _messages(metadata: MetaData) -> Table:
         Column("handed_over", BigInteger),  # when a client first had all of it
         UniqueConstraint("folder_id", "uid"),
         Index(None, "folder_id", "modseq"),
+    )
+
+
+def _seen(metadata: MetaData) -> Table:
+    """Where an account's \\Seen differs from the message's own (`messages.seen`)."""
+    return Table(
+        "mailbox_seen",
+        metadata,
+        Column(
+            "message_id",
+            Integer,
+            ForeignKey("mailbox_messages.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        Column("account", Text, primary_key=True),  # login
+        Column("seen", Boolean, nullable=False),
+    )
+
+
+def _acl(metadata: MetaData) -> Table:
+    """Rights that were given by hand (RFC 4314); without a row an account has those of its role."""
+    return Table(
+        "mailbox_acl",
+        metadata,
+        Column(
+            "folder_id",
+            Integer,
+            ForeignKey("mailbox_folders.id", ondelete="CASCADE"),
+            primary_key=True,
+        ),
+        Column("identifier", Text, primary_key=True),  # login, $role, anyone
+        Column("rights", Text, nullable=False),  # letters of RFC 4314, sorted; may be none
+    )
+
+
+def _subscriptions(metadata: MetaData) -> Table:
+    """Where an account's subscription differs from the folder's own (`folders.subscribed`)."""
+    return Table(
+        "mailbox_subscriptions",
+        metadata,
+        Column("account", Text, primary_key=True),  # login
+        Column("name", Text, primary_key=True),  # as the account sees it; may not exist
+        Column("subscribed", Boolean, nullable=False),
     )
 
 

@@ -110,7 +110,7 @@ def _replace(
     """Put the new summary into the INBOX and take the older one of the same document out."""
     for found in mailboxes.find_by_key(connection, content.key):
         if found.message.kind == KIND and found.owner == owner.key:
-            mailboxes.expunge(connection, found.message.id, now=now)
+            mailboxes.expunge(connection, found.message.folder_id, [found.message.id], now=now)
     inbox = cabinet.inboxes(mailboxes, connection, [owner], now)[owner.key]
     content_id = mailboxes.add_content(connection, content, now)
     mailboxes.append(connection, [inbox], content_id, now=now)

@@ -58,13 +58,16 @@ def prepare(
             language=name,
             fields=fields,
         )
-        digest = hashlib.sha256()
+        part = restructure(inspection.structure, view)
+        digest, header = hashlib.sha256(), b""
         for piece in view.pieces(open_original):
             digest.update(piece)
+            header += piece[: part.body_start - len(header)]
         contents[name] = Content.of_view(
             outcome.document_id,
             view,
-            restructure(inspection.structure, view),
+            part,
+            header=header,
             digest=digest.hexdigest(),
             key=outcome.document_id,
             kind="document",

@@ -118,7 +118,7 @@ def drop_older_summaries(connection: Connection, fault: Fault, tools: Tools) -> 
     newest = max(one.content_id for one in found)
     for message in found:
         if message.content_id != newest:
-            tools.mailboxes.expunge(connection, message.id, now=tools.now)
+            tools.mailboxes.expunge(connection, message.folder_id, [message.id], now=tools.now)
     return f"the older summaries of document {document} were removed from {owner}"
 
 

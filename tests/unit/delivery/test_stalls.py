@@ -111,7 +111,9 @@ async def test_contents_that_no_message_shows_any_more_are_swept(house: House) -
     first = _contents(house)
     for message in house.database.read_now(_summaries(house)):
         house.database.write_now(
-            lambda c, m=message: house.mailboxes.expunge(c, m, now=house.clock.now())
+            lambda c, m=message: house.mailboxes.expunge(
+                c, house.mailboxes.message(c, m).folder_id, [m], now=house.clock.now()
+            )
         )
     sweeper = Sweeper(house.database, house.blobs, house.mailboxes, house.clock)
     running = asyncio.create_task(sweeper.run())

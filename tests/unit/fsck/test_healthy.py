@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.delivery.sweeper import Sweeper
 from gateway.directory.edit import change_account, change_unit, merge_units
@@ -111,23 +112,23 @@ async def test_readers_may_move_copy_flag_and_remove(house: House, examine: Chec
     await house.work(minutes=15)
     store, now = house.mailboxes, house.clock.now()
 
-    def read(connection: object) -> None:
-        for found in store.find_by_key(connection, taken):  # type: ignore[arg-type]
-            message, kind = found.message, found.message.kind
-            store.flag(connection, message.id, ["\\Seen"], [], now=now)  # type: ignore[arg-type]
-            trash = store.folder_id(connection, found.owner, "已删除")  # type: ignore[arg-type]
-            if kind == "document":
-                store.copy(connection, message.id, trash, now=now)  # type: ignore[arg-type]
-            store.move(connection, message.id, trash, now=now)  # type: ignore[arg-type]
-            if kind != "document":
-                store.expunge(connection, message.id, now=now)  # type: ignore[arg-type]
+    def read(connection: Connection) -> None:
+        for found in store.find_by_key(connection, taken):
+            message, place = found.message.id, found.message.folder_id
+            store.flag(connection, place, [message], add=["\\Seen"], now=now)
+            trash = store.folder_id(connection, found.owner, "已删除")
+            if found.message.kind == "document":
+                store.copy(connection, place, [message], trash, now=now)
+            store.move(connection, place, [message], trash, now=now)
+            if found.message.kind != "document":
+                store.expunge(connection, trash, [message], now=now)
 
     house.database.write_now(read)
     assert named(examine()) == []
 
-    def remove(connection: object) -> None:
-        for found in store.find_by_key(connection, taken):  # type: ignore[arg-type]
-            store.expunge(connection, found.message.id, now=now)  # type: ignore[arg-type]
+    def remove(connection: Connection) -> None:
+        for found in store.find_by_key(connection, taken):
+            store.expunge(connection, found.message.folder_id, [found.message.id], now=now)
 
     house.database.write_now(remove)
     assert named(examine()) == []

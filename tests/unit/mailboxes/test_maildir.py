@@ -70,7 +70,8 @@ def test_an_export_that_is_repeated_writes_nothing_twice(
 
     def unflag(conn: Connection) -> None:
         folder = store.folder_id(conn, "unit:water", "INBOX")
-        store.flag(conn, store.messages(conn, folder)[0].id, ["\\Flagged"], ["\\Seen"], now=NOW)
+        message = store.messages(conn, folder)[0].id
+        store.flag(conn, folder, [message], add=["\\Flagged"], remove=["\\Seen"], now=NOW)
 
     office.write_now(unflag)
     again = office.read_now(lambda c: export(store, c, "unit:water", target))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +16,7 @@ from gateway.store.database import Database
 from mailboxes.content import Content
 from mailboxes.encode import from_json, to_json
 from mailboxes.errors import NoSuchFolder, NoSuchMessage, Veto
-from mailboxes.events import Act, NoEvents
+from mailboxes.events import Act, NoEvents, Person
 from mailboxes.scan import scan
 from mailboxes.store import FolderSpec, MailboxStore
 from mailboxes.tables import make_tables
@@ -25,6 +26,7 @@ NOW = datetime(2026, 11, 21, 9, 30, 0, 123_000, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=5)
 FOLDERS = [FolderSpec("INBOX"), FolderSpec("Sent", "\\Sent"), FolderSpec("回执", subscribed=False)]
 MAIL = b"Subject: x\r\nX-Yizhan-A: forged\r\nFrom: a@x\r\n\r\nhello\r\n"
+WANG, LI = Person("wang", "192.0.2.1"), Person("li", "192.0.2.2", "certificate")
 PREFIX = b"X-Yizhan-A: b\r\n"
 
 
@@ -37,8 +39,10 @@ def document(blobs: MemoryBlobs) -> Content:
     part = scan(MAIL)
     view = view_of(part, len(MAIL), PREFIX, lambda f: f.name == "X-Yizhan-A")
     digest = hashlib.sha256(b"".join(view.pieces(lambda: blobs.open("blob")))).hexdigest()
+    shown = restructure(part, view)
+    header = view.read(lambda: blobs.open("blob"), 0, shown.body_start)
     return Content.of_view(
-        "blob", view, restructure(part, view), digest=digest, key="doc", kind="document"
+        "blob", view, shown, header=header, digest=digest, key="doc", kind="document"
     )
 
 
@@ -50,6 +54,10 @@ def filled(
     content_id = store.add_content(conn, content, NOW)
     folder = store.folder_id(conn, owner, "inbox")
     return store.append(conn, [folder], content_id, now=NOW)[0].message_id
+
+
+def inbox_of(conn: Connection, store: MailboxStore) -> int:
+    return store.folder_id(conn, "unit:water", "INBOX")
 
 
 def test_a_mailbox_is_made_once_and_gets_what_is_missing(
@@ -84,8 +92,8 @@ def test_missing_folders_and_messages_are_said_so(database: Database, store: Mai
         database.read_now(lambda c: store.folders(c, "unit:water"))
     with pytest.raises(NoSuchFolder):
         database.write_now(lambda c: store.append(c, [99], 1, now=NOW))
-    with pytest.raises(NoSuchMessage):
-        database.write_now(lambda c: store.expunge(c, 99, now=NOW))
+    with pytest.raises(NoSuchFolder):
+        database.write_now(lambda c: store.expunge(c, 99, [1], now=NOW))
     with pytest.raises(NoSuchMessage):
         database.read_now(lambda c: store.pieces(c, 99))
 
@@ -156,29 +164,37 @@ def test_uids_and_modification_sequences_grow(database: Database, store: Mailbox
         inbox = store.folder_id(conn, "unit:water", "INBOX")
         first, second = store.messages(conn, inbox)
         assert [(m.uid, m.modseq) for m in (first, second)] == [(1, 2), (2, 3)]
-        assert store.flag(conn, first.id, ["\\seen", "$Forwarded"], [], now=NOW) == (
-            "$Forwarded",
-            "\\Seen",
-        )
+        flagged = store.flag(conn, inbox, [first.id], add=["\\seen", "$Forwarded"], now=NOW)
+        assert flagged.flags == {first.id: ("$Forwarded", "\\Seen")}
+        assert (flagged.changed, flagged.modseq) == ((first.id,), 4)
         assert [m.id for m in store.messages(conn, inbox, changed_since=3)] == [first.id]
         assert store.messages(conn, inbox, after_uid=1) == [second]
         assert len(store.messages(conn, inbox, limit=1)) == 1
-        store.flag(conn, first.id, ["$forwarded"], [], now=NOW)  # no change, no new modseq
+        same = store.flag(conn, inbox, [first.id], add=["$forwarded"], now=NOW)
+        assert (same.changed, same.modseq) == ((), 4)  # no change, no new modseq
         folder = store.folders(conn, "unit:water")[0]
         assert (folder.modseq, folder.uidnext, folder.unseen) == (4, 3, 1)
-        assert store.flag(conn, first.id, [], ["\\SEEN"], now=NOW) == ("$Forwarded",)
-        store.expunge(conn, second.id, now=NOW)
-        assert store.expunged(conn, inbox, 4) == [(2, 6)]
-        assert store.expunged(conn, inbox, 6) == []
-        assert store.folders(conn, "unit:water")[0].uidnext == 3
+        gone = store.flag(conn, inbox, [first.id], remove=["\\SEEN"], now=NOW)
+        assert gone.flags == {first.id: ("$Forwarded",)}
+        late = store.flag(
+            conn, inbox, [first.id, second.id], replace=["\\Draft"], unchanged_since=4, now=NOW
+        )
+        assert (late.flags, late.failed) == ({second.id: ("\\Draft",)}, [1])
+        assert store.expunge(conn, inbox, [second.id], now=NOW) == [2]
+        assert store.expunge(conn, inbox, [second.id], now=NOW) == []
+        assert store.expunged(conn, inbox, 4) == [(2, 7)]
+        assert store.expunged(conn, inbox, 7) == []
+        folder = store.folders(conn, "unit:water")[0]
+        assert (folder.uidnext, folder.messages, folder.size) == (3, 1, len(MAIL))
 
     database.write_now(work)
 
 
 def test_what_is_no_flag_is_refused(database: Database, store: MailboxStore) -> None:
     message = database.write_now(lambda c: filled(c, store, receipt()))
+    inbox = database.read_now(lambda c: inbox_of(c, store))
     for flag in ("", "\\Recent", "a b", "a(", "标"):
-        add = partial(store.flag, message_id=message, add=[flag], remove=[], now=NOW)
+        add = partial(store.flag, folder_id=inbox, message_ids=[message], add=[flag], now=NOW)
         with pytest.raises(ValueError, match="flag"):
             database.write_now(add)
 
@@ -190,16 +206,23 @@ def test_a_moved_message_keeps_its_id_and_leaves_a_trace(
         message = filled(conn, store, receipt())
         inbox = store.folder_id(conn, "unit:water", "INBOX")
         sent = store.folder_id(conn, "unit:water", "Sent")
-        store.flag(conn, message, ["\\Flagged"], [], now=NOW)
-        copied = store.copy(conn, message, sent, now=NOW)
-        moved = store.move(conn, message, sent, now=NOW)
-        assert (copied.uid, moved.uid, moved.message_id) == (1, 2, message)
+        store.flag(conn, inbox, [message], add=["\\Flagged"], now=NOW)
+        [copied] = store.copy(conn, inbox, [message], sent, now=NOW)
+        [moved] = store.move(conn, inbox, [message], sent, now=NOW)
+        assert (copied.uid, copied.to.uid) == (1, 1)
+        assert (moved.uid, moved.to.uid, moved.to.message_id) == (1, 2, message)
+        assert store.move(conn, inbox, [message], sent, now=NOW) == []
         assert store.messages(conn, inbox) == []
         assert store.expunged(conn, inbox, 0) == [(1, 4)]
         assert [m.flags for m in store.messages(conn, sent)] == [("\\Flagged",)] * 2
         assert [m.arrived for m in store.messages(conn, sent)] == [NOW] * 2
-        again = store.move(conn, message, sent, now=NOW)
-        assert (again.uid, store.expunged(conn, sent, 0)) == (3, [(2, again.modseq)])
+        [again] = store.move(conn, sent, [message], sent, now=NOW)
+        assert (again.to.uid, store.expunged(conn, sent, 0)) == (3, [(2, again.to.modseq)])
+        folders = {one.name: one for one in store.folders(conn, "unit:water")}
+        assert [(folders[n].messages, folders[n].size) for n in ("INBOX", "Sent")] == [
+            (0, 0),
+            (2, 2 * len(MAIL)),
+        ]
 
     database.write_now(work)
 
@@ -208,7 +231,7 @@ def test_contents_that_nobody_sees_are_swept(database: Database, store: MailboxS
     message = database.write_now(lambda c: filled(c, store, receipt("a")))
     database.write_now(lambda c: filled(c, store, receipt("b")))
     assert database.write_now(lambda c: store.sweep(c, store.unshown(c))) == 0
-    database.write_now(lambda c: store.expunge(c, message, now=NOW))
+    database.write_now(lambda c: store.expunge(c, inbox_of(c, store), [message], now=NOW))
     assert database.write_now(lambda c: store.sweep(c, store.unshown(c))) == 1
     assert len(database.read_now(lambda c: store.find_by_key(c, "b"))) == 1
 
@@ -224,16 +247,23 @@ class Told(NoEvents):
         self.heard.append(what)
 
     def opened(self, connection: Connection, act: Act) -> None:
-        self.note(connection, "opened", act.actor, act.owner, act.folder, act.key, act.at)
+        self.note(connection, "opened", act.by.login, act.owner, act.folder, act.key, act.at)
 
     def handed_over(self, connection: Connection, act: Act) -> None:
         self.note(connection, "handed over", act.message_id)
 
-    def moved(self, connection: Connection, act: Act, target: str) -> None:
-        self.note(connection, "moved", act.folder, target)
+    wants_locks = True
 
-    def copied(self, connection: Connection, act: Act, target: str, copy_id: int) -> None:
-        self.note(connection, "copied", target, copy_id != act.message_id)
+    def lock(self, connection: Connection, keys: Sequence[str]) -> None:
+        self.note(connection, "lock", *keys)
+
+    def moved(self, connection: Connection, act: Act, owner: str, target: str) -> None:
+        self.note(connection, "moved", act.folder, owner, target)
+
+    def copied(
+        self, connection: Connection, act: Act, owner: str, target: str, copy_id: int
+    ) -> None:
+        self.note(connection, "copied", owner, target, copy_id != act.message_id)
 
     def appended(self, connection: Connection, act: Act) -> None:
         self.note(connection, "appended", act.folder)
@@ -241,7 +271,7 @@ class Told(NoEvents):
     def flagged(
         self, connection: Connection, act: Act, added: tuple[str, ...], removed: tuple[str, ...]
     ) -> None:
-        self.note(connection, "flagged", act.actor, added, removed)
+        self.note(connection, "flagged", act.by.login, added, removed)
 
     def expunged(self, connection: Connection, act: Act) -> None:
         assert connection.in_transaction()
@@ -257,31 +287,65 @@ def test_acts_at_a_client_are_told_once_and_may_be_forbidden(
     assert events.heard == []
 
     def work(conn: Connection) -> None:
-        sent = store.folder_id(conn, "unit:water", "Sent")
+        inbox, sent = inbox_of(conn, store), store.folder_id(conn, "unit:water", "Sent")
         for _ in range(2):
-            store.flag(conn, message, ["\\Seen"], [], now=LATER, actor="wang")
-            store.flag(conn, message, [], ["\\Seen"], now=LATER, actor="wang")
-            store.hand_over(conn, message, now=LATER, actor="wang")
-        store.copy(conn, message, sent, now=LATER, actor="wang")
-        store.move(conn, message, sent, now=LATER, actor="wang")
+            store.flag(conn, inbox, [message], add=["\\Seen"], now=LATER, by=WANG)
+            store.flag(conn, inbox, [message], remove=["\\Seen"], now=LATER, by=WANG)
+            store.hand_over(conn, inbox, [message], now=LATER, by=WANG)
+        store.copy(conn, inbox, [message], sent, now=LATER, by=WANG)
+        store.move(conn, inbox, [message], sent, now=LATER, by=WANG)
         content_id = store.add_content(conn, receipt(), NOW)
-        store.append(conn, [sent], content_id, now=NOW, actor="wang")
+        store.append(conn, [sent], content_id, now=NOW, by=WANG)
 
     database.write_now(work)
     assert events.heard == [
+        ("lock", "k"),
         ("opened", "wang", "unit:water", "INBOX", "k", LATER),
         ("flagged", "wang", ("\\Seen",), ()),
         ("flagged", "wang", (), ("\\Seen",)),
+        ("lock", "k"),
         ("handed over", message),
+        ("lock", "k"),
         ("flagged", "wang", ("\\Seen",), ()),
         ("flagged", "wang", (), ("\\Seen",)),
-        ("copied", "Sent", True),
-        ("moved", "INBOX", "Sent"),
+        ("lock", "k"),
+        ("lock", "k"),
+        ("copied", "unit:water", "Sent", True),
+        ("lock", "k"),
+        ("moved", "INBOX", "unit:water", "Sent"),
         ("appended", "Sent"),
     ]
+    sent = database.read_now(lambda c: store.folder_id(c, "unit:water", "Sent"))
     with pytest.raises(Veto):
-        database.write_now(lambda c: store.expunge(c, message, now=LATER, actor="wang"))
+        database.write_now(lambda c: store.expunge(c, sent, [message], now=LATER, by=WANG))
     assert database.read_now(lambda c: store.message(c, message)).id == message
+
+
+def test_what_one_account_has_read_is_new_to_the_other(
+    database: Database, store: MailboxStore
+) -> None:
+    def work(conn: Connection) -> None:
+        message = filled(conn, store, receipt())
+        inbox, sent = inbox_of(conn, store), store.folder_id(conn, "unit:water", "Sent")
+
+        def flags(by: Person, **change: Sequence[str]) -> tuple[str, ...]:
+            return store.flag(conn, inbox, [message], now=NOW, by=by, **change).flags[message]
+
+        assert flags(WANG, add=["\\Seen", "\\Flagged"]) == ("\\Flagged", "\\Seen")
+        assert flags(LI, add=["\\Flagged"]) == ("\\Flagged",)
+        assert flags(LI, replace=["\\Seen"]) == ("\\Seen",)
+        assert flags(WANG, remove=["\\Seen"]) == ()
+        assert flags(LI) == ("\\Seen",)
+        [copied] = store.copy(conn, inbox, [message], sent, now=NOW, by=WANG)
+        moved = store.move(conn, inbox, [message], sent, now=NOW, by=WANG)
+        for one in (copied.to, moved[0].to):
+            seen = store.flag(conn, sent, [one.message_id], now=NOW, by=LI)
+            assert seen.flags == {one.message_id: ("\\Seen",)}
+            unseen = store.flag(conn, sent, [one.message_id], now=NOW, by=WANG)
+            assert unseen.flags == {one.message_id: ()}
+        store.expunge(conn, sent, [copied.to.message_id, message], now=NOW, by=LI)
+
+    database.write_now(work)
 
 
 def test_tables_are_made_once_on_one_metadata(metadata: MetaData) -> None:

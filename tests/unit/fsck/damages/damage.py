@@ -96,7 +96,7 @@ def mail_again(store: Lived, kind: str, name: str, folder: str = "folder_id") ->
     )  # fmt: skip
     store.sql(
         "INSERT INTO mailbox_contents SELECT id + 1000, key, kind, blob, prefix, size_original,"
-        " cuts, octets, size, digest, structure, envelope, bodystructure, created"
+        " cuts, octets, size, digest, structure, envelope, bodystructure, created, header"
         " FROM mailbox_contents WHERE id = :id",
         id=content,
     )

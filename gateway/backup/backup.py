@@ -198,7 +198,7 @@ class Backup:
                 trusted.tables.get(table.name, ()) if trusted is not None else (),
                 told,
             )
-            for table in rows.all_tables().sorted_tables
+            for table in rows.kept_tables()
         }
         last = log.newest(connection)
         left = [f"the table {name} is none of ours" for name in rows.unknown(connection)]

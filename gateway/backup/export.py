@@ -213,7 +213,7 @@ class Export:
             _write(self.folder / "seals" / name, text.encode())
 
     def _tables(self, connection: Connection) -> None:
-        for table in rows.all_tables().sorted_tables:
+        for table in rows.kept_tables():
             if table.name in _LEFT_OUT:
                 continue
             wanted = [c for c in table.columns if (table.name, c.name) not in _SECRET]

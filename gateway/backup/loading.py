@@ -12,6 +12,7 @@ from gateway.backup.manifest import Chunk
 from gateway.backup.rows import all_tables, read_chunk
 from gateway.backup.shelf import Shelf
 from gateway.errors import CommandError
+from mailboxes.search_tables import is_token_table
 
 _TYPES: dict[str, Callable[[], sa.types.TypeEngine[Any]]] = {
     "bool": sa.Boolean,
@@ -34,7 +35,7 @@ def load(
     the database cannot hold.
     """
     there = MetaData()
-    there.reflect(connection)
+    there.reflect(connection, only=lambda name, _: not is_token_table(name))
     order = [table for table in there.sorted_tables if table.name in tables]
     missing = sorted(set(tables) - {table.name for table in order})
     if missing:
@@ -100,7 +101,7 @@ def sequences(connection: Connection) -> dict[str, int]:
 def set_sequences(connection: Connection, given: dict[str, int]) -> None:
     """Numbers go on above all that were ever given."""
     there = MetaData()
-    there.reflect(connection)
+    there.reflect(connection, only=lambda name, _: not is_token_table(name))
     if connection.dialect.name == "sqlite":
         for name, number in given.items():
             if name in there.tables and "AUTOINCREMENT" in _sql_of(connection, name):

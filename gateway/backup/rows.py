@@ -29,6 +29,7 @@ from sqlalchemy import Connection, MetaData, Table, func, select, tuple_
 from gateway.backup.manifest import Chunk
 from gateway.backup.shelf import Damaged, Piece, Shelf
 from gateway.store.schema import metadata
+from mailboxes.search_tables import DERIVED, is_token_table
 
 MODULES = (
     "gateway.directory.tables",
@@ -48,6 +49,7 @@ FINAL: dict[str, str] = {
     "checkpoints": "",
     "envelope_recipients": "",
     "document_texts": "",
+    "unread_attachments": "",
     "refusals": "",
     "seal_uses": "",
     "mailbox_contents": "created",
@@ -67,10 +69,16 @@ def all_tables() -> MetaData:
     return metadata
 
 
+def kept_tables() -> list[Table]:
+    """The tables that a backup has, referred ones first: not what can be made again from them."""
+    return [table for table in all_tables().sorted_tables if not table.info.get(DERIVED, False)]
+
+
 def unknown(connection: Connection) -> list[str]:
     """Tables in the database that are none of ours: they are in no backup."""
     known = {*all_tables().tables, "alembic_version"}
-    return sorted(set(sa.inspect(connection).get_table_names()) - known)
+    there = set(sa.inspect(connection).get_table_names()) - known
+    return sorted(name for name in there if not is_token_table(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,13 @@ from gateway.exchange.earlier import ENVELOPE_OF, find_resend
 from gateway.exchange.hooks import Delivered
 from gateway.exchange.means import Means
 from gateway.exchange.recipients import Addressee, fingerprint
-from gateway.exchange.tables import deliveries, document_texts, documents, envelope_recipients
+from gateway.exchange.tables import (
+    deliveries,
+    document_texts,
+    documents,
+    envelope_recipients,
+    unread_attachments,
+)
 from gateway.policy.inspection import Inspection
 from gateway.policy.verdict import Verdict
 from gateway.seals import custody
@@ -37,6 +43,7 @@ from mailboxes.prepared import Prepared
 
 _INSERT_DOCUMENT = Prepared(insert(documents))
 _INSERT_TEXTS = Prepared(insert(document_texts))
+_INSERT_UNREAD = Prepared(insert(unread_attachments))
 _INSERT_ENVELOPE = Prepared(insert(envelope_recipients))
 _INSERT_DELIVERY = Prepared(insert(deliveries).returning(deliveries.c.id))
 _INSERT_DELIVERIES = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
@@ -164,6 +171,20 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
             [
                 {"document_id": case.document_id, "place": t.place, "ordinal": n, "text": t.text}
                 for n, t in enumerate(inspection.texts)
+            ],
+        )
+    if inspection.opening is Opening.PLAIN and inspection.unread:
+        _INSERT_UNREAD.run_each(
+            connection,
+            [
+                {
+                    "document_id": case.document_id,
+                    "ordinal": number,
+                    "part": one.part,
+                    "name": one.name,
+                    "reading": one.reading.value,
+                }
+                for number, one in enumerate(inspection.unread)
             ],
         )
     if inspection.seal.state in (SealState.VALID, SealState.PARTLY):

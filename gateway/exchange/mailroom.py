@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from gateway.store.blobs import Blobs
 from gateway.store.schema import metadata
+from mailboxes.indexing import IndexWriter
+from mailboxes.search_tables import make_search_tables
 from mailboxes.store import MailboxStore
 from mailboxes.tables import make_tables
 
 tables = make_tables(metadata)
+search_tables = make_search_tables(metadata)
 
 
 def open_mailboxes(blobs: Blobs) -> MailboxStore:
     """The store of all mailboxes; each of its methods takes the connection."""
     return MailboxStore(tables, blobs.open)
+
+
+def open_index() -> IndexWriter:
+    """The writing side of the search index; each of its methods takes the connection."""
+    return IndexWriter(tables, search_tables)

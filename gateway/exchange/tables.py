@@ -120,7 +120,7 @@ refusals = Table(
     Index("ix_refusals_message_id", "message_id"),
 )
 
-# Texts read from accepted plain documents; search will index them. Never of encrypted ones.
+# Texts read from accepted plain documents; search indexes them. Never of encrypted ones.
 document_texts = Table(
     "document_texts",
     metadata,
@@ -128,6 +128,17 @@ document_texts = Table(
     Column("place", Text, primary_key=True),
     Column("ordinal", Integer, primary_key=True),
     Column("text", Text, nullable=False),
+)
+
+# Files of accepted documents whose text nobody could read, or not all of it: search says so.
+unread_attachments = Table(
+    "unread_attachments",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("part", Text, nullable=False),  # IMAP part number: 2.1
+    Column("name", Text, nullable=False),
+    Column("reading", Text, nullable=False),  # encrypted, scanned, unreadable, timeout, bomb
 )
 
 outbox = Table(

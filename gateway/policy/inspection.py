@@ -21,6 +21,11 @@ class Reading(StrEnum):
     BOMB = "bomb"  # expands beyond the limits
 
 
+UNREAD = frozenset(
+    (Reading.ENCRYPTED, Reading.SCANNED, Reading.UNREADABLE, Reading.TIMEOUT, Reading.BOMB)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """One leaf part that carries a file."""
@@ -92,3 +97,8 @@ class Inspection:
     from_unclear: bool = False  # From holds a group, a route, or words behind the address
     sender_fields: tuple[tuple[str, str], ...] = ()  # field and address: sender, reply-to, resent-*
     urgency_source: str = ""  # subject, mt-priority, importance, x-priority; empty: default
+
+    @property
+    def unread(self) -> tuple[Attachment, ...]:
+        """The files that gave no text, or not all of it, though there may be some in them."""
+        return tuple(one for one in self.attachments if one.reading in UNREAD)

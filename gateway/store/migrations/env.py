@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from gateway.errors import StoreUnusable
 from gateway.store.postgres import take_turn
 from gateway.store.schema import metadata
+from mailboxes.search_tables import is_token_table
 
 engine: Engine = context.config.attributes["engine"]
 target = context.config.attributes.get("metadata", metadata)
@@ -25,6 +26,7 @@ with engine.execution_options(yizhan_write=True).connect() as connection:
         context.configure(
             connection=connection, target_metadata=target, render_as_batch=True,
             transactional_ddl=True, transaction_per_migration=False,
+            include_name=lambda name, _kind, _parents: not is_token_table(str(name)),
         )  # fmt: skip
         with context.begin_transaction():
             if sqlite is None:

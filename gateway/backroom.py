@@ -1,7 +1,7 @@
 """The backroom: what works on documents after their `250`, once in a daemon however many workers.
 
 The sealer numbers and signs what was recorded, the outbox writes receipts, the ladder reminds, the
-sweeper tidies; peers on the same database are told, and heard.
+sweeper tidies, the indexer makes searching quick; peers on the same database are told, and heard.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.delivery.alerts import Alerts
+from gateway.delivery.indexer import Indexer
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import BATCH, SHARE, OutboxWorker
 from gateway.delivery.receipts import Receipts
@@ -20,12 +21,16 @@ from gateway.delivery.sealer import Sealer
 from gateway.delivery.summaries import Summaries
 from gateway.delivery.sweeper import Sweeper
 from gateway.evidence.log import Log
+from gateway.exchange.mailroom import open_index, tables
 from gateway.exchange.means import Means
 from gateway.exchange.notify import Told, record_reminders
 from gateway.exchange.outbox import Kind
+from gateway.exchange.texts import TextReader
+from gateway.policy.pool import Inspector
 from gateway.reminders.notifiers import make_notifier
 from gateway.reminders.reminder import ReminderOutcome
 from gateway.reminders.worker import ReminderWorker
+from gateway.seals.book import SealBook
 from gateway.seals.signer import Signer, load_office_signer
 from gateway.store import identity
 from gateway.store.peers import News, open_peers
@@ -103,12 +108,26 @@ class Backroom:
             config.reminders,
             observe=reminded,
         )
+        # A child of its own: an attachment that is indexed never stands before one that comes in.
+        alone = config.policy.model_copy(update={"extraction_children": 1})
+        self.inspector = Inspector(alone, config.seals, config.office.host)
+        self.indexer = Indexer(
+            database,
+            TextReader(tables, premises.blobs.open),
+            open_index(),
+            lambda content: self.inspector.inspect(
+                content, unit_id=0, book=SealBook(()), opener=None, at=clock.now(), mt_priority=None
+            ),
+            clock,
+            self._elected,
+        )
         self.sweeper = Sweeper(database, premises.blobs, premises.mailboxes, clock, self._elected)
 
     def wake(self) -> None:
         """There are new records and new reminders."""
         self.sealer.wake()
         self.reminders.wake()
+        self.indexer.wake()
         self.peers.tell(News.RECORDS)
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -118,11 +137,13 @@ class Backroom:
             "sealer": self.sealer.run(),
             "outbox": self.outbox.run(),
             "reminders": self.reminders.run(),
+            "indexer": self.indexer.run(),
             "sweeper": self.sweeper.run(),
         }
 
     def _sealed(self, records: int) -> None:
         self.outbox.wake()
+        self.indexer.wake()  # their receipts
         if records >= _MANY:
             self.helpers()
         self.peers.tell(News.SEALED)
@@ -133,6 +154,7 @@ class Backroom:
         else:
             self.sealer.wake()
             self.reminders.wake()
+            self.indexer.wake()
 
     def _elected(self) -> bool:
         return self.peers.elected

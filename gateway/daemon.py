@@ -170,6 +170,7 @@ class PostOffice:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.backroom.reminders.close()
+        await self.backroom.inspector.close()
         if self.portal is not None:
             await self.portal.stop()
         await self.console.stop()
@@ -220,6 +221,7 @@ class PostOffice:
         self.health.add("sealer", self.backroom.sealer.health)
         self.health.add("tasks", self._tasks_health)
         self.health.add("sweeper", self.backroom.sweeper.health, grave=False)
+        self.health.add("indexer", self.backroom.indexer.health, grave=False)
         self.health.add("held", self.notice.held, grave=False)
         self.health.add("backup", self.notice.late, grave=False)
         self.health.add(
@@ -246,6 +248,7 @@ class PostOffice:
             ("yizhan_smtp_connections_limit", lambda: self.config.submission.limits.connections),
             ("yizhan_outbox_waiting", lambda: self.backroom.outbox.backlog.waiting),
             ("yizhan_evidence_unsealed", lambda: self.backroom.sealer.unsealed),
+            ("yizhan_search_waiting", lambda: self.backroom.indexer.waiting),
             ("yizhan_blobs_unclaimed", lambda: self.backroom.sweeper.unclaimed),
             ("yizhan_backup_last_success_timestamp_seconds", lambda: self.notice.made_at),
             ("yizhan_certificate_not_after_timestamp_seconds", lambda: self.tls.not_after),
@@ -256,7 +259,8 @@ class PostOffice:
         return self.crew.total(name) if self.crew is not None else 0
 
     def _children_replaced(self) -> int:
-        return self.intake.inspector.replaced + self._of_crew("replaced")
+        own = self.intake.inspector.replaced + self.backroom.inspector.replaced
+        return own + self._of_crew("replaced")
 
     def _warning(self, language: str, code: str) -> str:
         return self.policy.sentences.warning(language, code)  # of the policy now in force

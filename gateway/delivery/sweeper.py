@@ -7,7 +7,8 @@ a database that somebody brought back from an older day it is a document that wa
 nothing need be known of how the database came here; such blobs are counted, shown, and left to
 `yizhan fsck` and the operator. Between restoring and release nothing at all is removed.
 
-Mailbox contents that no message shows any more, such as a summary that was replaced, go too.
+Mailbox contents that no message shows any more, such as a summary that was replaced, go too, and
+with them what the search index has of them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sqlalchemy import Connection, select
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.ids import new_id
 from gateway.errors import StoreError
+from gateway.exchange.mailroom import open_index
 from gateway.exchange.tables import documents
 from gateway.store.blobs import Blobs, Kept
 from gateway.store.database import Database
@@ -58,6 +60,7 @@ class Sweeper:
         self._database = database
         self._blobs = blobs
         self._mailboxes = mailboxes
+        self._index = open_index()
         self._clock = clock
         self._elected = elected
         self._first = True
@@ -100,9 +103,14 @@ class Sweeper:
         unshown = await self._database.read(self._mailboxes.unshown)
         if not unshown:
             return 0
-        return await self._database.write(
-            lambda c: self._mailboxes.sweep(c, unshown), "sweep", long=True
-        )
+
+        def sweep(connection: Connection) -> int:
+            texts = self._index.texts_of(connection, unshown)
+            swept = self._mailboxes.sweep(connection, unshown)
+            self._index.sweep(connection, texts)
+            return swept
+
+        return await self._database.write(sweep, "sweep", long=True)
 
     async def turn(self, age: float = AGE_SECONDS) -> int:
         """Remove what is old and needed by nobody; how many."""

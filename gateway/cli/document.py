@@ -175,6 +175,9 @@ def timeline(found: dict[str, Any]) -> None:
     sender = found["sender"]
     screen.say(f"  from {sender['address']} (unit {sender['unit']}, {sender['account']})")
     screen.say(f"  {found['size']} octets, sha256 {found['digest']}")
+    searched = found.get("search", {})
+    if searched.get("reason"):
+        screen.say(f"  not all of it can be searched: {screen.clean(searched['reason'])}")
     for time, event, who, detail, mark in _steps(found):
         screen.say(
             f"  {screen.paint(time, 'cyan')}  {screen.pad(event, 34)} "

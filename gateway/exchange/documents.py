@@ -142,6 +142,7 @@ def show_document(
             "detail": row.seal_detail,
         },
         "opening": row.opening,
+        "search": _searched(connection, document_id),
         "dsn": {"envid": row.envid, "ret": row.ret},
         "priority": row.priority,
         "deliver_by": None if row.deliver_by is None else rfc3339(moment(row.deliver_by)),
@@ -199,6 +200,18 @@ def _delivery(row: Row[Any]) -> dict[str, Any]:
         "signed_by": row.signed_by,
         "signed_way": row.signed_way,
     }
+
+
+def _searched(connection: Connection, document_id: str) -> dict[str, str]:
+    """What of it search knows: whole, partly, header, or not indexed; and what is missing."""
+    from gateway.exchange.mailroom import search_tables  # noqa: PLC0415  # as below
+
+    texts = search_tables.texts
+    mine = (texts.c.key == document_id, texts.c.blob == document_id)
+    row = connection.execute(select(texts.c.state, texts.c.reason).where(*mine)).first()
+    if row is None:
+        return {"state": "not indexed", "reason": ""}
+    return {"state": row.state, "reason": row.reason}
 
 
 def _evidence(connection: Connection, document_id: str) -> list[dict[str, Any]]:

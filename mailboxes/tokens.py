@@ -46,13 +46,17 @@ def fold(text: str) -> str:
     like. A line that ends and goes on between letters of a script without spaces is one line.
     """
     if not text.isascii():
-        text = _TURN.sub("", _UNSEEN.sub("", text))
-        text = unicodedata.normalize("NFKC", text).casefold()
+        text = unicodedata.normalize("NFKC", spaceless_turns(text)).casefold()
         text = unicodedata.normalize("NFKC", text)
     else:
         text = text.lower()
     # The controls that normalization may have brought out too.
     return _SPACE.sub(" ", _UNSEEN.sub("", text))
+
+
+def spaceless_turns(text: str) -> str:
+    """The text without what nobody sees, and without the ends of lines that go on."""
+    return _TURN.sub("", _UNSEEN.sub("", text))
 
 
 def tokens(text: str) -> Iterator[str]:

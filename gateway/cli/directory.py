@@ -129,7 +129,9 @@ def log(
         str, typer.Argument(metavar="[KEY]", help="Code, login or name; without: all.")
     ] = "",
     *,
-    kind: Annotated[str, typer.Option(help="unit, account, group, desk or duty.")] = "",
+    kind: Annotated[
+        str, typer.Option(help="unit, account, group, desk, duty, fsck or documents.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many lines, newest first.")] = 100,
     as_json: JsonOption = False,
     config: ConfigOption = None,

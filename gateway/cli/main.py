@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "serve": "Run the post office.",
     "status": "How the office stands, on one screen.",
+    "search": "Documents that contain words, the newest first.",
     "log": "Everything about one document, in the order in which it happened.",
     "doctor": "What is wrong with a running office, and what to do.",
     "check": "Say all that is wrong with an office's set-up.",

@@ -72,6 +72,8 @@ METRICS: tuple[Metric, ...] = (
            kept_elsewhere=True),
     Metric("yizhan_blobs_unclaimed", _G, "Blobs whose octets no document keeps.",
            kept_elsewhere=True),
+    Metric("yizhan_search_waiting", _G,
+           "Messages that the search index did not have at the last look.", kept_elsewhere=True),
     Metric("yizhan_evidence_unsealed", _G, "Evidence records that no checkpoint covers yet.",
            kept_elsewhere=True),
     Metric("yizhan_reminders_total", _C,

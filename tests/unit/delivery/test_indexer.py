@@ -104,7 +104,9 @@ async def searched(house: House) -> AsyncIterator[Searched]:
 
 
 async def test_a_document_is_found_before_it_is_indexed_and_after(searched: Searched) -> None:
-    octets = NOTICE.replace(b"To: water@heping.test", b"To: water@heping.test, education@heping.test")
+    octets = NOTICE.replace(
+        b"To: water@heping.test", b"To: water@heping.test, education@heping.test"
+    )
     document = await searched.house.accept("office", octets, "water", "education")
     for indexed in (False, True):
         assert searched.find("防汛", Place.HEADER) == 1

@@ -17,6 +17,7 @@ from mailboxes.search_tables import GRAMS, SearchTables
 from mailboxes.tables import Tables
 
 _PORTION = 500  # numbers in one statement
+_ASKED = 32  # tokens that are asked for at once
 _COLUMNS = "title, body, title_short, body_short"
 _GIVEN = ":title, :body, :title_short, :body_short"
 _ADD = {
@@ -26,7 +27,12 @@ _ADD = {
 _FORGET = text(
     f"INSERT INTO {GRAMS} ({GRAMS}, rowid, {_COLUMNS}) VALUES ('delete', :id, {_GIVEN})"  # noqa: S608
 )
-_FORGET_ALL = text(f"INSERT INTO {GRAMS} ({GRAMS}) VALUES ('delete-all')")  # noqa: S608
+_FORGET_ALL = {
+    "sqlite": text(f"INSERT INTO {GRAMS} ({GRAMS}) VALUES ('delete-all')"),  # noqa: S608
+    "postgresql": text(f"DELETE FROM {GRAMS}"),  # noqa: S608
+}
+_HAS_TOKENS = text(f"SELECT rowid FROM {GRAMS} WHERE {GRAMS} MATCH :match AND rowid = :id")  # noqa: S608
+_GRAMS_OF = text(f"SELECT grams FROM {GRAMS} WHERE id = :id")  # noqa: S608
 _KNOWN = {
     "sqlite": text(f"SELECT rowid FROM {GRAMS}"),  # noqa: S608
     "postgresql": text(f"SELECT id FROM {GRAMS}"),  # noqa: S608
@@ -135,8 +141,7 @@ class IndexWriter:
 
     def clear(self, conn: Connection) -> None:
         """Forget everything: it is indexed again. For an index that has been damaged."""
-        if conn.dialect.name == "sqlite":
-            conn.execute(_FORGET_ALL)
+        conn.execute(_FORGET_ALL[conn.dialect.name])
         conn.execute(delete(self._search.heads))
         conn.execute(delete(self._search.texts))
 
@@ -145,6 +150,16 @@ class IndexWriter:
         tokens = set(conn.scalars(_KNOWN[conn.dialect.name]))
         texts = set(conn.scalars(select(self._search.texts.c.id)))
         return sorted(texts - tokens), sorted(tokens - texts)
+
+    def has_tokens(self, conn: Connection, text_id: int, grams: Grams) -> bool:
+        """Whether a text's tokens are those; on SQLite the first of them are asked for."""
+        if conn.dialect.name != "sqlite":
+            kept = conn.scalar(_GRAMS_OF, {"id": text_id})
+            return sorted(kept or ()) == grams.all
+        if not grams.body:
+            return True
+        sought = f'body : "{" ".join(grams.body[:_ASKED])}"'
+        return conn.scalar(_HAS_TOKENS, {"id": text_id, "match": sought}) is not None
 
     def _lonely(self) -> Select[tuple[int]]:
         texts, heads = self._search.texts, self._search.heads

@@ -90,3 +90,4 @@ class Code(StrEnum):
     FOLDER_MODSEQ = "folder-modseq"
     FOLDER_UIDVALIDITY = "folder-uidvalidity"
     UID_REUSED = "uid-reused"
+    SEARCH_INDEX = "search-index"

@@ -360,6 +360,13 @@ CODES: dict[Code, Meaning] = {
         f"{_REPAIR}, which gives it a new one",
         repairable=True,
     ),
+    _C.SEARCH_INDEX: Meaning(
+        _F.MAILBOXES,
+        "The search index differs from the mail: words are found where they are not, or not found "
+        "where they are. No mail is touched by that.",
+        f"{_REPAIR}, which empties it; the running post office makes it again from the mail",
+        repairable=True,
+    ),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from gateway.fsck import mailboxes as mailbox_checks
 from gateway.fsck import receipts as receipt_checks
 from gateway.fsck import reminders as reminder_checks
 from gateway.fsck import seals as seal_checks
+from gateway.fsck import search as search_checks
 from gateway.fsck.codes import Family
 from gateway.fsck.dossier import Dossier
 from gateway.fsck.fault import Findings
@@ -145,6 +146,7 @@ def _check_office(connection: Connection, ground: Ground, scope: Scope, found: F
         directory_checks.check_seal_units(connection, standing, found)
     if scope.has(Family.MAILBOXES):
         mailbox_checks.check_folders(connection, found)
+        search_checks.check_search(connection, found, quick=scope.quick)
     if scope.has(Family.LOG):
         log_checks.check_ends(connection, found)
 

@@ -16,7 +16,7 @@ from gateway.directory import changes
 from gateway.errors import StoreDamaged
 from gateway.fsck.codes import Code
 from gateway.fsck.fault import Fault, Report
-from gateway.fsck.heal import blobs, log, mail, rows
+from gateway.fsck.heal import blobs, log, mail, rows, search
 from gateway.fsck.heal.tools import Healer, Tools
 from gateway.store.database import Database
 
@@ -39,6 +39,7 @@ HEALERS: dict[Code, Healer] = {
     Code.SUMMARY_DOUBLE: mail.drop_older_summaries,
     Code.MESSAGE_MISSING: mail.deliver_again,
     Code.SENT_MISSING: mail.keep_copy_again,
+    Code.SEARCH_INDEX: search.empty_index,
     Code.BLOB_UNFINISHED: blobs.discard_unfinished,
     Code.BLOB_ORPHAN: blobs.delete_orphan,
 }

@@ -98,14 +98,14 @@ def _shown(
         texts.setdefault(row.document_id, []).append((row.place, row.text))
     shown = []
     for hit in hits:
-        row = known.get(hit.key)
-        sender = None if row is None else directory.unit_by_id(row.unit_id)
+        document = known.get(hit.key)
+        sender = None if document is None else directory.unit_by_id(document.unit_id)
         places = texts.get(hit.key, [])
         subject = next((text for place, text in places if place == _SUBJECT), hit.title)
         shown.append(
             Found(
                 hit,
-                "" if row is None else row.number,
+                "" if document is None else document.number,
                 "" if sender is None else sender.code,
                 excerpt(subject, words, around=60),
                 _best([text for place, text in places if place != _SUBJECT], words),

@@ -115,14 +115,15 @@ def copy(folder: Path, to: Path) -> offices.Office:
     shutil.copytree(folder, to)
     loaded = config_file.load(to / "yizhan.toml")
     portal = loaded.portal.port if loaded.portal else 0
-    old = [*(one.port for one in loaded.submission.listeners), loaded.console.port, portal]
-    new = offices.free_ports(4)
+    old = [
+        *(one.port for one in loaded.submission.listeners), loaded.console.port, portal,
+        *(one.port for one in loaded.mailbox_listeners),
+    ]  # fmt: skip
+    new = offices.free_ports(len(old))
     text = (to / "yizhan.toml").read_text(encoding="utf-8")
-    for before, after in zip(old, new, strict=True):
-        text = text.replace(f"port = {before}", f"port = {after}")
+    text = offices.renumbered(text, old, new)
     (to / "yizhan.toml").write_text(text.replace(str(folder), str(to)), encoding="utf-8")
-    submission, submissions, console, portal = new
-    return offices.Office(to, submission, submissions, console, portal_port=portal)
+    return offices.Office(to, *new)
 
 
 def enlarge(folder: Path, units: int) -> None:

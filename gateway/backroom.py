@@ -96,6 +96,7 @@ class Backroom:
         self.peers = open_peers(database, clock, self._heard)
         self.signer = load_office_signer(config.seals, config.state.directory)
         self.outbox = open_outbox(premises, self.signer, warn)
+        self.mailboxes_changed: Callable[[], None] = _nobody  # clients may have something to see
         self.helpers: Callable[[], None] = _nobody  # other processes that take from the outbox
         self.sealer = Sealer(
             database, Log(premises.key, config.office.domain), clock, self._sealed, self._elected
@@ -149,9 +150,10 @@ class Backroom:
         self.peers.tell(News.SEALED)
 
     def _heard(self, news: News) -> None:
+        self.mailboxes_changed()  # by whatever was done
         if news is News.SEALED:
             self.outbox.wake()
-        else:
+        elif news is News.RECORDS:
             self.sealer.wake()
             self.reminders.wake()
             self.indexer.wake()

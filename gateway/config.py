@@ -208,6 +208,39 @@ class Submission(Section):
     """Limits of the submission doors."""
 
 
+class MailboxListener(Section):
+    """One door to the mailboxes."""
+
+    protocol: Literal["imap", "pop3"] = "imap"
+    """`imap` (RFC 3501, RFC 9051) or `pop3` (RFC 1939)."""
+    address: IpAddress = "127.0.0.1"
+    """IP address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """TCP port; 0 lets the system choose (tests)."""
+    tls: Literal["starttls", "implicit"] = "implicit"
+    """`implicit`: TLS from the first octet (ports 993, 995); `starttls`: by command (143, 110)."""
+
+
+class Mailboxes(Section):
+    """The mailboxes as mail programs read them."""
+
+    listeners: Annotated[list[MailboxListener], Field(min_length=1)]
+    """The doors."""
+    connections: Count = 2000
+    """Most connections at once; a quarter is kept for addresses that have logged in."""
+    connections_per_address: Count = 100
+    """Most connections at once from one IP address; a mail program opens up to five."""
+    login_seconds: Seconds = 60
+    """Longest time until somebody has logged in."""
+    idle_seconds: Annotated[float, Field(ge=1800, allow_inf_nan=False)] = 1860
+    """Longest silence after that (RFC 3501, 5.4: at least 30 minutes)."""
+    errors: Count = 20
+    """Wrong commands before a login, until the connection is closed."""
+    quota: Annotated[int, Field(ge=0)] = 0
+    """Octets that a mailbox may hold when somebody files something; 0: any number. What the office
+    delivers always has room. `yizhan mailbox quota` sets another limit for one mailbox."""
+
+
 class Tls(Section):
     """The certificate of all doors."""
 
@@ -376,6 +409,8 @@ class Config(Section):
     """What is needed when the machine is lost."""
     submission: Submission
     """Submission by mail clients."""
+    mailboxes: Mailboxes | None = None
+    """The mailboxes, for mail programs; without this table: no door to them."""
     tls: Tls
     """The certificate."""
     policy: Policy = Policy()
@@ -404,6 +439,11 @@ class Config(Section):
             return ""
         port = "" if self.portal.port == 443 else f":{self.portal.port}"
         return self.portal.url or f"https://{self.office.host}{port}/"
+
+    @property
+    def mailbox_listeners(self) -> list[MailboxListener]:
+        """The doors to the mailboxes; none without the table."""
+        return self.mailboxes.listeners if self.mailboxes is not None else []
 
     @property
     def children(self) -> int:

@@ -14,7 +14,7 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import uvloop
 from gateway import __version__, activation, journal, memory, notify
 from gateway.backroom import Backroom
 from gateway.backup.notice import Notice
-from gateway.config import Config
+from gateway.config import Config, Listener, MailboxListener
 from gateway.console.console import Console
 from gateway.console.health import Health
 from gateway.console.meters import DoorMeter
@@ -34,7 +34,7 @@ from gateway.directory.logins import Authenticator
 from gateway.errors import TaskEnded
 from gateway.expiry import CertificateWatch
 from gateway.fsck.notice import Notice as Checked
-from gateway.intake.door import SubmissionDoor
+from gateway.intake.door import IMAP, POP3, SUBMISSION, Door, Service
 from gateway.intake.limits import Places
 from gateway.intake.sessions import Hall
 from gateway.intake.tls import TlsHolder
@@ -45,11 +45,14 @@ from gateway.reception import compose_portal
 from gateway.seals.signer import load_office_opener
 from gateway.store import identity
 from gateway.store.fault import reach
+from gateway.store.peers import News
 from gateway.welcome import welcome
 from gateway.workers.crew import Crew
 from gateway.workers.desk import Desk
 from gateway.workers.intake import Intake
+from gateway.workers.mailroom import open_halls, open_mailroom
 from gateway.workers.premises import Steps, open_premises, reload
+from gateway.workers.stand_ins import Waker
 
 log = structlog.stdlib.get_logger("yizhan.daemon")
 
@@ -76,6 +79,7 @@ class PostOffice:
             lambda outcome: self.metrics.count("yizhan_reminders_total", outcome=outcome),
         )
         self.hashing = ThreadPoolExecutor(2, thread_name_prefix="password")
+        self.backroom.mailboxes_changed = self._mailboxes_heard
         self.authenticator = Authenticator(
             premises.directory,
             config.submission,
@@ -84,20 +88,25 @@ class PostOffice:
             portal_url=config.portal_url,
         )
         self.rates = Rates()
-        self.places = places = Places(config.submission.limits)
-        listeners = config.submission.listeners
-        self.meters = [DoorMeter(self.metrics, f"{one.tls}-{one.port}") for one in listeners]
-        self.intake = intake = self._open_intake()
-        here = [
-            intake.sessions(listener, places, meter)
-            for listener, meter in zip(listeners, self.meters, strict=True)
+        self.places = Places(config.submission.limits)
+        self.mail_places = Places(config.mailboxes or config.submission.limits)
+        self.meters = [
+            *(DoorMeter(self.metrics, _label(one)) for one in config.submission.listeners),
+            *(DoorMeter(self.metrics, _label(one), "mailbox") for one in config.mailbox_listeners),
         ]
+        self.intake = self._open_intake()
+        self.mailroom = open_mailroom(premises, self.intake)
+        self.neighbours = Waker(self._tell_of_mailboxes)
+        database.written = self._written
+        here = open_halls(self.intake, self.mailroom, self.meters, self.places, self.mail_places)
         halls: list[Hall] = [*here]
         if crew is not None:
             halls = [crew.hall(number, own) for number, own in enumerate(here)]
         self.doors = [
-            SubmissionDoor(listener, hall, places, meter)
-            for listener, hall, meter in zip(listeners, halls, self.meters, strict=True)
+            Door(listener, hall, places, meter, service)
+            for (listener, service, places), hall, meter in zip(
+                self._doors(), halls, self.meters, strict=True
+            )
         ]
         self.portal = compose_portal(
             config,
@@ -115,6 +124,12 @@ class PostOffice:
         self._reloading: asyncio.Task[None] | None = None
         self.stopping = asyncio.Event()  # set from outside, or when nothing can go on
         self.broken = ""  # why it cannot go on; empty while it can
+
+    def _doors(self) -> Iterator[tuple[Listener | MailboxListener, Service, Places]]:
+        for listener in self.config.submission.listeners:
+            yield listener, SUBMISSION, self.places
+        for one in self.config.mailbox_listeners:
+            yield one, IMAP if one.protocol == "imap" else POP3, self.mail_places
 
     def _open_intake(self) -> Intake:
         return Intake(
@@ -135,7 +150,8 @@ class PostOffice:
         example if a port is in use.
         """
         portal = [self.config.portal] if self.config.portal else []
-        sockets = activation.assign([*self.config.submission.listeners, *portal], given)
+        doors = [listener for listener, _, _ in self._doors()]
+        sockets = activation.assign([*doors, *portal], given)
         self.database.start()
         await self.intake.start()
         await self.backroom.reminders.start()
@@ -145,12 +161,15 @@ class PostOffice:
         self._spawn("presence", self.authenticator.presence.run(self.database))
         if self.crew is not None:
             desk = Desk(
-                self.authenticator, self.rates, self.places, self.meters, self.backroom.wake
-            )
+                self.authenticator, self.rates, (self.places, self.mail_places), self.meters,
+                self.backroom.wake, self._mailboxes_heard,
+            )  # fmt: skip
             key = self.backroom.signer.exported
             await self.crew.start(desk, self.database, self._break, key)
             self.backroom.helpers = self.crew.share
             self._spawn("workers", self.crew.run())
+        if self.mailroom is not None:
+            self._spawn("mailboxes", self.mailroom.wakeups.run())
         await self.console.start()
         if self.portal is not None:
             own = sockets.pop()
@@ -212,6 +231,23 @@ class PostOffice:
         self.policy = Policy.load(self.config.policy.directory)
         self.intake.judges.policy = self.policy
 
+    def _written(self) -> None:
+        """This process has committed something, to mailboxes perhaps."""
+        if self.mailroom is not None:
+            self._mailboxes_heard()
+            self.neighbours.wake()
+
+    def _tell_of_mailboxes(self) -> None:
+        """The other processes and nodes look, too."""
+        if self.crew is not None:
+            self.crew.changed()
+        self.backroom.peers.tell(News.MAILBOXES)
+
+    def _mailboxes_heard(self) -> None:
+        """Somebody has changed mailboxes: our own clients look."""
+        if self.mailroom is not None:
+            self.mailroom.wakeups.hint()
+
     def _watch(self) -> None:
         self.health.add("database", self._database_health)
         self.health.add("blobs", self._blobs_health)
@@ -246,6 +282,10 @@ class PostOffice:
             ("yizhan_logins_locked", lambda: self.authenticator.locked),
             ("yizhan_logins_waiting", lambda: self.authenticator.waiting),
             ("yizhan_smtp_connections_limit", lambda: self.config.submission.limits.connections),
+            (
+                "yizhan_mailbox_connections_limit",
+                lambda: self.config.mailboxes.connections if self.config.mailboxes else 0,
+            ),
             ("yizhan_outbox_waiting", lambda: self.backroom.outbox.backlog.waiting),
             ("yizhan_evidence_unsealed", lambda: self.backroom.sealer.unsealed),
             ("yizhan_search_waiting", lambda: self.backroom.indexer.waiting),
@@ -317,6 +357,10 @@ class PostOffice:
             if self.crew is None or self.crew.answering:
                 notify.alive()
             await asyncio.sleep(interval)
+
+
+def _label(listener: Listener | MailboxListener) -> str:
+    return f"{listener.tls}-{listener.port}"
 
 
 async def serve(config: Config, path: Path, given: Sequence[activation.Given] = ()) -> None:

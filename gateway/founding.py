@@ -57,6 +57,8 @@ class Plan:
     submissions_port: int = 465
     console_port: int = 2580
     portal_port: int = 443
+    imap_port: int = 143
+    imaps_port: int = 993
     portal_url: str = ""  # empty: made from host name and port
     address: str = "127.0.0.1"
     notifier: str = "log"
@@ -322,6 +324,15 @@ def render(plan: Plan) -> str:
             f"port = {port}",
             f'tls = "{tls}"',
             f'utf8_replies = "{plan.utf8_replies}"',
+            "",
+        ]
+    for port, tls in ((plan.imap_port, "starttls"), (plan.imaps_port, "implicit")):
+        lines += [
+            "[[mailboxes.listeners]]",
+            'protocol = "imap"',
+            f'address = "{plan.address}"',
+            f"port = {port}",
+            f'tls = "{tls}"',
             "",
         ]
     lines += ["[reminders]", f'notifier = "{plan.notifier}"']

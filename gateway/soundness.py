@@ -171,6 +171,10 @@ def _taken_ports(config: Config, path: Path) -> list[str]:
         (f"submission.listeners.{n}.port", listener.address, listener.port)
         for n, listener in enumerate(config.submission.listeners)
     ]
+    wanted += [
+        (f"mailboxes.listeners.{n}.port", listener.address, listener.port)
+        for n, listener in enumerate(config.mailbox_listeners)
+    ]
     wanted.append(("console.port", config.console.address, config.console.port))
     if config.portal is not None:
         wanted.append(("portal.port", config.portal.address, config.portal.port))

@@ -12,9 +12,13 @@ from gateway.config import Config
 def welcome(config: Config, path: Path, ports: Sequence[int], console: int) -> str:
     """What the terminal shows when the doors are open."""
     lines = [f"\n驿站 Yizhan serves {config.office.name} ({config.office.domain})"]
-    for listener, port in zip(config.submission.listeners, ports, strict=True):
+    listeners = config.submission.listeners
+    for listener, port in zip(listeners, ports, strict=False):
         kind = "STARTTLS" if listener.tls == "starttls" else "TLS"
         lines.append(f"  submission  {listener.address}:{port}  {kind}")
+    for one, port in zip(config.mailbox_listeners, ports[len(listeners) :], strict=True):
+        kind = "STARTTLS" if one.tls == "starttls" else "TLS"
+        lines.append(f"  {one.protocol:<11} {one.address}:{port}  {kind}")
     if config.portal is not None:
         lines.append(f"  portal      {config.portal_url}")
     lines.append(f"  health      http://{config.console.address}:{console}/health")

@@ -2,6 +2,7 @@
 
 MailboxError
 ├── NoSuchFolder     the owner or the folder does not exist
+├── FolderExists     a folder has that name already
 ├── NoSuchMessage    the message does not exist, or was expunged meanwhile
 └── Veto             the owner of the package forbids the act; the transaction must be undone
 """
@@ -15,6 +16,10 @@ class MailboxError(Exception):
 
 class NoSuchFolder(MailboxError):
     """The owner or the folder does not exist."""
+
+
+class FolderExists(MailboxError):
+    """A folder has that name already."""
 
 
 class NoSuchMessage(MailboxError):

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mailboxes.errors import NoSuchFolder
@@ -15,6 +25,9 @@ from mailboxes.rows import Folder, FolderSpec, milliseconds
 from mailboxes.tables import Tables
 
 T = TypeVar("T")
+
+REMOVED = "\x7f"
+"""Before the id of a folder that was removed, in the place of its name."""
 
 _IN = 10_000  # values in one IN list; SQLite takes 32,766 parameters
 
@@ -165,7 +178,7 @@ class FolderStore:
         query = (
             select(folders, counts.c.messages, counts.c.unseen, counts.c.size)
             .outerjoin(counts, counts.c.folder_id == folders.c.id)
-            .where(folders.c.owner_id == owner_id)
+            .where(folders.c.owner_id == owner_id, is_there(folders))
             .order_by(folders.c.name != "INBOX", folders.c.name)
         )
         return [
@@ -230,6 +243,11 @@ class FolderStore:
                 octets=table.c.octets + octets,
             )
         )
+
+
+def is_there(folders: Table) -> ColumnElement[bool]:
+    """The condition that a folder was not removed."""
+    return ~folders.c.name.startswith(REMOVED)
 
 
 def folder_name(name: str) -> str:

@@ -87,6 +87,14 @@ class MailboxStore(MessageReader):
         }
         return int(self._insert_content.scalar(conn, values))
 
+    def find_content(self, conn: Connection, content: Content) -> int | None:
+        """The id of a content with the same octets, the oldest if there are several."""
+        table = self._tables.contents
+        query = select(table.c.id).where(
+            table.c.digest == content.digest, table.c.size == content.size
+        )
+        return conn.scalar(query.order_by(table.c.id).limit(1))
+
     def append(
         self, conn: Connection, folder_ids: Sequence[int], content_id: int,
         *, flags: Sequence[str] = (), now: datetime, arrived: datetime | None = None,

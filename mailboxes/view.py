@@ -41,6 +41,10 @@ class View:
         """
         return b"".join(self._range(open_original, max(start, 0), max(length, 0)))
 
+    def span(self, open_original: Opener, start: int, length: int) -> Iterator[bytes]:
+        """The same in pieces of at most 64 KiB."""
+        return self._range(open_original, max(start, 0), max(length, 0))
+
     def pieces(self, open_original: Opener) -> Iterator[bytes]:
         """All octets in pieces of at most 64 KiB; the original is opened at the first of them."""
         return self._range(open_original, 0, self.size)

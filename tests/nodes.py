@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.crash.promises import broken
 from tests.crash.workload import Letter, Told
-from tests.office import Office, free_ports
+from tests.office import Office, free_ports, renumbered
 
 
 def second_node(first: Office, folder: Path) -> Office:
@@ -32,10 +32,8 @@ def second_node(first: Office, folder: Path) -> Office:
         state, folder / "state", ignore=shutil.ignore_patterns("blobs", "S.*", "*.lock")
     )
     text = first.config.read_text(encoding="utf-8")
-    ports = free_ports(4)
-    old = (first.submission_port, first.submissions_port, first.console_port, first.portal_port)
-    for before, after in zip(old, ports, strict=True):
-        text = text.replace(f"port = {before}\n", f"port = {after}\n")
+    ports = free_ports(len(first.ports))
+    text = renumbered(text, first.ports, ports)
     text = text.replace('spool = "sms"', f'spool = "{first.folder / "sms"}"')
     text = re.sub(r"^\[blobs\]\n", f'[blobs]\ndirectory = "{state / "blobs"}"\n', text, flags=re.M)
     if "[blobs]" not in text:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30.0
 # Each start warms its children, half a second of a processor each: one is enough here.
+DEMO_PORTS = (2587, 2465, 2580, 2443, 2143, 2993)
 POLICY = "[policy]\nextraction_children = 1"
 
 
@@ -61,6 +62,13 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+def renumbered(text: str, old: Sequence[int], new: Sequence[int]) -> str:
+    """A configuration file with other ports."""
+    for before, after in zip(old, new, strict=True):
+        text = text.replace(f"port = {before}\n", f"port = {after}\n")
+    return text
+
+
 def make_template(folder: Path) -> Path:
     """The demo office from which the others are copied; returns its folder."""
     from gateway.demo import office
@@ -78,11 +86,10 @@ def copy_office(
     template's rows, instead of the file that is copied with the rest.
     """
     shutil.copytree(template, folder)
-    ports = free_ports(4)
+    ports = free_ports(len(DEMO_PORTS))
     path = folder / "yizhan.toml"
     text = path.read_text(encoding="utf-8")
-    for old, new in zip((2587, 2465, 2580, 2443), ports, strict=True):
-        text = text.replace(f"port = {old}", f"port = {new}")
+    text = renumbered(text, DEMO_PORTS, ports)
     if database:
         (folder / "state" / "yizhan.db").unlink()
         text = text.replace("[state]\n", f'[state]\ndatabase = "{database}"\n')
@@ -116,9 +123,19 @@ class Office:
     submissions_port: int
     console_port: int
     portal_port: int = 0
+    imap_port: int = 0
+    imaps_port: int = 0
     process: Process | None = None
     environment: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()  # that serves it; empty: the product's own
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """All its ports, in the order of DEMO_PORTS."""
+        return (
+            self.submission_port, self.submissions_port, self.console_port, self.portal_port,
+            self.imap_port, self.imaps_port,
+        )  # fmt: skip
 
     @property
     def config(self) -> Path:

@@ -29,6 +29,8 @@ from gateway.store.drivers import open_blobs
 
 DOMAIN = "heping.test"
 _ACTOR = "demo"
+PORTS = (2587, 2465, 2580, 2443, 2143, 2993)
+"""Submission (STARTTLS, TLS), console, portal, IMAP (STARTTLS, TLS)."""
 _OURS = ("seals", "sms", "accounts.toml")  # beside what every office has
 
 
@@ -37,7 +39,7 @@ def make(
     now: datetime,
     say: Callable[[str], None],
     *,
-    ports: tuple[int, int, int, int] = (2587, 2465, 2580, 2443),
+    ports: tuple[int, int, int, int, int, int] = PORTS,
 ) -> Path:
     """Make the demo office in that folder; returns its configuration file.
 
@@ -53,6 +55,8 @@ def make(
         submissions_port=ports[1],
         console_port=ports[2],
         portal_port=ports[3],
+        imap_port=ports[4],
+        imaps_port=ports[5],
         portal_url=f"https://localhost:{ports[3]}/",  # no DNS knows the demo's names
         notifier="spool",
         spool=folder / "sms",

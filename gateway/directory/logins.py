@@ -159,7 +159,9 @@ class Authenticator:
         self._guesses.right(name, at)
         return self._admit(account, client_ip, door)
 
-    async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
+    async def check_certificate(
+        self, fingerprint: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account that lists this client certificate (SHA-256, hexadecimal).
 
         The TLS handshake has already proved that the client has the key. Raises LoginFailed,
@@ -169,7 +171,7 @@ class Authenticator:
         if account is None or not account.active:
             self.counts["unknown"] += 1
             raise LoginFailed(STRANGER, cause="unknown-certificate")
-        return self._admit(account, client_ip, SUBMISSION)
+        return self._admit(account, client_ip, door)
 
     def unready(self, account: Account) -> Reply | None:
         """Why an account that came by its password may not send yet; None: it may."""

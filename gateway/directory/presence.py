@@ -15,7 +15,7 @@ from gateway.domain.clock import Clock
 from gateway.errors import StoreError
 from gateway.store.database import Database
 
-SUBMISSION, PORTAL = "submission", "portal"
+SUBMISSION, PORTAL, IMAP, POP3 = "submission", "portal", "imap", "pop3"
 
 _ONCE_IN = timedelta(hours=1)
 _PAUSE_SECONDS = 5.0

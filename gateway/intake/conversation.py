@@ -23,13 +23,13 @@ from gateway.intake.limits import Budget, client_address
 from gateway.intake.login import LONGEST_ANSWER
 from gateway.intake.parameters import refusal
 from gateway.intake.services import Services
-from gateway.intake.wire import Gone, Interrupted, LongLine, TimeUp, Wire
+from mailboxes.connection import HANDSHAKE_SECONDS
+from mailboxes.wire import Gone, Interrupted, LongLine, TimeUp, Wire
 
 log = structlog.get_logger("intake")
 
 # RFC 5321's 512 and all that our extensions add to MAIL (about 1,250) and RCPT (about 1,050).
 LONGEST_COMMAND = 2_048
-HANDSHAKE_SECONDS = 60.0
 LINGER_SECONDS = 2.0  # for the last reply to be read; TLS would go on listening to a flood for 30
 
 # A web page can make a browser speak to a mail port; RFC 5321 has no command of these names.

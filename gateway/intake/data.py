@@ -14,8 +14,8 @@ from enum import StrEnum
 
 from gateway.errors import Deferred, Refused, Reply
 from gateway.intake import replies
-from gateway.intake.wire import Wire
 from gateway.store.spool import Spool
+from mailboxes.wire import Wire
 
 END = b"\r\n.\r\n"
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from gateway import config
 from gateway.accepting import Acceptor, listen
+from gateway.config import Listener, MailboxListener
 from gateway.errors import Reply
 from gateway.intake import replies
 from gateway.intake.limits import Places
@@ -15,19 +17,47 @@ from gateway.intake.sessions import Hall
 _BACKLOG = 128
 
 
-class SubmissionDoor:
-    """A listener for submission. Doors of one office share `places`, so that limits hold for all.
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a door is for."""
+
+    setting: str  # that names the door, for errors
+    units: Mapping[str, str]  # systemd's socket unit, by the kind of TLS
+    words: Callable[[Reply], bytes]  # a reply in the words of the protocol
+
+
+SUBMISSION = Service(
+    "submission.listeners",
+    {"starttls": "submission", "implicit": "submissions"},
+    lambda reply: replies.octets(reply, utf8=False),
+)
+IMAP = Service(
+    "mailboxes.listeners",
+    {"starttls": "imap", "implicit": "imaps"},
+    lambda reply: f"* BYE {reply.text}\r\n".encode(),
+)
+POP3 = Service(
+    "mailboxes.listeners",
+    {"starttls": "pop3", "implicit": "pop3s"},
+    lambda reply: f"-ERR {reply.text}\r\n".encode(),
+)
+
+
+class Door:
+    """A listener. Doors of one service share `places`, so that limits hold for all.
 
     Who serves the clients is the hall's matter.
     """
 
     def __init__(
         self,
-        listener: config.Listener,
+        listener: Listener | MailboxListener,
         hall: Hall,
         places: Places,
         metrics: IntakeMetrics | None = None,
+        service: Service = SUBMISSION,
     ) -> None:
+        self._service = service
         self._listener = listener
         self._hall = hall
         self._places = places
@@ -49,7 +79,8 @@ class SubmissionDoor:
 
         Raises ConfigurationError if the address or port cannot be used.
         """
-        self._acceptor = Acceptor(inherited or _listen(self._listener), self._receive)
+        listening = inherited or _listen(self._listener, self._service)
+        self._acceptor = Acceptor(listening, self._receive)
 
     async def stop(self, drain_seconds: float) -> None:
         """Let nobody in any more, send idle clients away with 421, and wait for the others.
@@ -81,15 +112,14 @@ class SubmissionDoor:
             if self._listener.tls == "implicit":
                 return
             try:
-                client.send(replies.octets(refusal, utf8=False))
+                client.send(self._service.words(refusal))
             except OSError:
                 return
 
 
-def _listen(listener: config.Listener) -> socket.socket:
-    unit = "submission" if listener.tls == "starttls" else "submissions"
+def _listen(listener: Listener | MailboxListener, service: Service) -> socket.socket:
     hint = (
         "systemd opens ports under 1024 for the daemon: "
-        f"systemctl enable --now yizhan-{unit}.socket"
+        f"systemctl enable --now yizhan-{service.units[listener.tls]}.socket"
     )
-    return listen(listener.address, listener.port, _BACKLOG, "submission.listeners", hint)
+    return listen(listener.address, listener.port, _BACKLOG, service.setting, hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Protocol
 
 from gateway.config import Limits
 from gateway.errors import Reply
@@ -13,6 +14,16 @@ _KEPT = 4  # one place in so many is kept
 _KNOWN = 10_000  # addresses
 
 
+class Room(Protocol):
+    """How many may come in."""
+
+    @property
+    def connections(self) -> int: ...
+
+    @property
+    def connections_per_address(self) -> int: ...
+
+
 class Places:
     """The places for connections, counted over all doors that share it.
 
@@ -20,7 +31,7 @@ class Places:
     only hold connections open, from however many addresses, do not shut the clerks out.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Room) -> None:
         self._limits = limits
         self._taken: Counter[str] = Counter()
         self._known: OrderedDict[str, None] = OrderedDict()

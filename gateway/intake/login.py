@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.directory.model import Account
+from gateway.directory.presence import SUBMISSION
 from gateway.errors import Reply
 from gateway.intake import replies
 from gateway.intake.parameters import refusal
@@ -24,10 +25,14 @@ LONGEST_ANSWER = 12_288  # octets of base64 in one line (RFC 4954, 4.3)
 class Authenticator(Protocol):
     """Decides on logins; `gateway.directory.logins.Authenticator` is the real one."""
 
-    async def check_password(self, login: str, password: str, client_ip: str) -> Account:
+    async def check_password(
+        self, login: str, password: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account, or an error of our tree with the reply."""
 
-    async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
+    async def check_certificate(
+        self, fingerprint: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account that lists this certificate (SHA-256, lower-case hex), or such an error."""
 
     def unready(self, account: Account) -> Reply | None:

@@ -76,6 +76,7 @@ class NoMetrics:
     def message(self, outcome: str, octets: int, seconds: float) -> None: ...
 
 
+HandshakeContext = Callable[[], Awaitable[ssl.SSLContext]]  # for the next TLS handshake
 KnownCertificates = Callable[[], Awaitable[Sequence[bytes]]]  # DER, of all accounts
 
 
@@ -109,10 +110,15 @@ class Services:
         )
 
     async def handshake_context(self) -> ssl.SSLContext:
-        """The TLS context for one handshake, with the client certificates as registered by now."""
-        try:
-            self.tls.know(await self.certificates())
-        except StoreError:
-            # Passwords cannot be checked now either; who comes in this far is told so by 4xx.
-            return self.tls.context()
-        return self.tls.context()
+        """The TLS context for one handshake."""
+        return await handshake_context(self.tls, self.certificates)
+
+
+async def handshake_context(tls: TlsHolder, certificates: KnownCertificates) -> ssl.SSLContext:
+    """The TLS context for one handshake, with the client certificates as registered by now."""
+    try:
+        tls.know(await certificates())
+    except StoreError:
+        # Passwords cannot be checked now either; who comes in this far is told so then.
+        return tls.context()
+    return tls.context()

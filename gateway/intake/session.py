@@ -28,9 +28,9 @@ from gateway.intake.parameters import (
     split_path,
 )
 from gateway.intake.services import Services
-from gateway.intake.wire import Gone, TimeUp
 from gateway.store.fault import reach
 from gateway.store.spool import Spool
+from mailboxes.wire import Gone, TimeUp
 
 log = structlog.get_logger("intake")
 

@@ -7,15 +7,15 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 from weakref import WeakSet
 
 import structlog
 
+from gateway.errors import Reply
 from gateway.intake import replies
-from gateway.intake.conversation import HANDSHAKE_SECONDS
-from gateway.intake.services import Services
-from gateway.intake.session import SubmissionSession
+from gateway.intake.services import HandshakeContext, IntakeMetrics
+from mailboxes.connection import HANDSHAKE_SECONDS
 
 log = structlog.get_logger("intake")
 
@@ -45,13 +45,35 @@ class Hall(Protocol):
         """
 
 
+class Guest(Protocol):
+    """One client's session; also the asyncio protocol of its connection."""
+
+    def leave(self, reply: Reply) -> None:
+        """End the session with that reply: now if it waits for a command, else after this one."""
+
+    async def finished(self) -> None:
+        """Wait until the session has ended and its work is done."""
+
+    def abort(self) -> None:
+        """Cut the connection without a word; work that has begun goes on."""
+
+
+Begin = Callable[[str], Guest]  # a session for the client with that IP address
+
+
 class Sessions:
     """Serves clients here."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._clients: dict[asyncio.Task[None], SubmissionSession | None] = {}
-        self._ended: WeakSet[SubmissionSession] = WeakSet()
+    def __init__(
+        self, begin: Begin, metrics: IntakeMetrics, context: HandshakeContext, *, implicit: bool
+    ) -> None:
+        """`implicit`: TLS from the first octet, in the `context` then in force."""
+        self._begin = begin
+        self._metrics = metrics
+        self._context = context
+        self._implicit = implicit
+        self._clients: dict[asyncio.Task[None], Guest | None] = {}
+        self._ended: WeakSet[Guest] = WeakSet()
         self._emptying = False
 
     @property
@@ -68,7 +90,7 @@ class Sessions:
         for task, session in self._clients.items():
             if session is not None:
                 session.leave(replies.STOPPING)
-            elif self._services.listener.tls == "implicit":
+            elif self._implicit:
                 task.cancel()  # it is in its handshake, where nothing can be said
         if not await self._emptied(drain_seconds):
             for session in self._clients.values():
@@ -100,21 +122,19 @@ class Sessions:
             session = await self._let_in(client, peer)
             await session.finished()
         except (OSError, ssl.SSLError) as error:
-            self._services.metrics.turned_away("tls")
+            self._metrics.turned_away("tls")
             log.info("tls-failed", peer=peer, cause=str(error))
 
-    async def _let_in(self, client: socket.socket, peer: str) -> SubmissionSession:
+    async def _let_in(self, client: socket.socket, peer: str) -> Guest:
         """Do the TLS handshake of an implicit door and begin the session."""
-        services = self._services
-        implicit = services.listener.tls == "implicit"
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        context = await services.handshake_context() if implicit else None
-        session = SubmissionSession(services, peer)
+        context = await self._context() if self._implicit else None
+        session = self._begin(peer)
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: session,
+            lambda: cast(asyncio.Protocol, session),
             client,
             ssl=context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if implicit else None,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS if self._implicit else None,
         )
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in a task

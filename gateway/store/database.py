@@ -63,6 +63,7 @@ class Database:
         file = self.engine.url.database
         self._turnstile = Path(file) if shared and self.near and file else None
         self._writer: Batches | Units | None = None
+        self.written: Callable[[], None] = _nobody  # called after each unit that was committed
 
     @property
     def failed(self) -> str:
@@ -114,11 +115,14 @@ class Database:
         self._readings.stop()
         self.engine.dispose()
 
-    async def write(self, work: Work[T], kind: str = "", *, long: bool = False) -> T:
+    async def write(
+        self, work: Work[T], kind: str = "", *, long: bool = False, aloud: bool = True
+    ) -> T:
         """Run a unit of work; on return its commit has reached the disk.
 
         `kind` is its name among the points at which tests kill the daemon (`store.fault`). A `long`
         unit is one that the event loop should not wait for: it writes more than some fifty rows.
+        Of one that is not `aloud` nobody is told by `written`.
 
         Raises what the work raised (its changes are gone), StoreUnavailable if nothing of the
         batch was written, CommitUnknown if that cannot be known. If the waiting task is cancelled,
@@ -126,7 +130,10 @@ class Database:
         """
         if self._writer is None or self._failed:
             raise self._closed()
-        return cast(T, await self._writer.write(Unit(work, kind, long)))
+        result = cast(T, await self._writer.write(Unit(work, kind, long)))
+        if aloud:
+            self.written()
+        return result
 
     async def read(self, work: Work[T]) -> T:
         """Run a function over one consistent snapshot, in a reader's thread."""
@@ -208,6 +215,10 @@ class Database:
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable("the database takes no writes", cause=self._failed or "stopped")
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 def _nothing(_connection: Connection) -> None:

@@ -17,6 +17,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
@@ -41,6 +42,7 @@ class News(StrEnum):
     """What another node has done."""
 
     RECORDS = "records"  # committed records, reminders and pieces of the outbox
+    MAILBOXES = "mailboxes"  # changed mailboxes, so that clients may have something to see
     SEALED = "sealed"  # signed a checkpoint, so that receipts can go out
 
 
@@ -135,7 +137,7 @@ class Neighbours:
             untold, self._untold = self._untold, set()
             words = [{"channel": CHANNEL, "news": f"{self._us} {one.value}"} for one in untold]
             try:
-                await self._database.write(lambda c, words=words: _notify(c, words))  # type: ignore[misc]
+                await self._database.write(partial(_notify, words=words), aloud=False)
             except StoreError as error:
                 log.warning("nodes-not-told", cause=error.cause)
             await asyncio.sleep(PAUSE_SECONDS)

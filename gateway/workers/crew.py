@@ -138,6 +138,12 @@ class Crew:
             if member.ready:
                 member.channel.tell(messages.Share())
 
+    def changed(self, *, but: Member | None = None) -> None:
+        """Mailboxes have changed: the clients of the workers may have something to see."""
+        for member in self._members:
+            if member.ready and member is not but:
+                member.channel.tell(messages.Changed())
+
     # What the workers say
 
     def _hear(
@@ -169,6 +175,9 @@ class Crew:
         match message:
             case messages.Committed():
                 desk.committed()
+            case messages.Changed():
+                desk.changed()
+                self.changed(but=member)
             case messages.Offer():
                 member.channel.tell(desk.count(message))
             case messages.CheckPassword() | messages.CheckCertificate():

@@ -28,16 +28,19 @@ class Desk:
         self,
         authenticator: Authenticator,
         rates: Rates,
-        places: Places,
+        places: Sequence[Places],
         meters: Sequence[IntakeMetrics],
         committed: Callable[[], None],
+        changed: Callable[[], None],
     ) -> None:
-        """`meters` are the doors' in order; `committed` is called when there is new work."""
+        """`meters` are the doors' in order; `committed` is called when there is new work, `changed`
+        when a worker has changed mailboxes."""
         self._authenticator = authenticator
         self._rates = rates
         self._places = places
         self._meters = meters
         self.committed = committed
+        self.changed = changed
 
     async def identify(self, question: Question) -> messages.Answer:
         """Whose login or certificate it is. Never raises but when cancelled."""
@@ -55,15 +58,18 @@ class Desk:
         except Exception as error:
             log.exception("login-unanswered")
             return messages.Unable(number, type(error).__name__)
-        self._places.welcome(question.address)
+        for places in self._places:
+            places.welcome(question.address)
         return messages.Known(number, account.id, account.password_hash)
 
     async def _account(self, question: Question) -> Account:
         if isinstance(question, messages.CheckPassword):
             return await self._authenticator.check_password(
-                question.login, question.password, question.address
+                question.login, question.password, question.address, door=question.door
             )
-        return await self._authenticator.check_certificate(question.fingerprint, question.address)
+        return await self._authenticator.check_certificate(
+            question.fingerprint, question.address, door=question.door
+        )
 
     def count(self, offer: messages.Offer) -> messages.Answer:
         """How much the account has offered of late."""

@@ -9,6 +9,7 @@ from gateway import config
 from gateway.exchange.exchange import Exchange, Judges
 from gateway.intake.limits import Places
 from gateway.intake.login import Authenticator
+from gateway.intake.reception import submission_hall
 from gateway.intake.services import IntakeMetrics, Services
 from gateway.intake.sessions import Sessions
 from gateway.intake.tls import TlsHolder
@@ -41,8 +42,8 @@ class Intake:
         """`committed` is called after each commit that left work for others; `children` of this
         process read attachments. Raises ConfigurationError."""
         self._premises = premises
-        self._settings = settings = premises.config
-        self._authenticator = authenticator
+        self.config = settings = premises.config
+        self.authenticator = authenticator
         self.tls = tls
         share = settings.policy.model_copy(update={"extraction_children": children})
         self.inspector = Inspector(share, settings.seals, settings.office.host)
@@ -54,11 +55,12 @@ class Intake:
             scanner=open_scanner(settings.policy),
             opener=opener,
         )
+        self.seals = LiveSeals(premises.database)
         self.exchange = Exchange(
             database=premises.database,
             blobs=premises.blobs,
             directory=premises.directory,
-            seals=LiveSeals(premises.database),
+            seals=self.seals,
             judges=self.judges,
             means=premises.means,
             clock=premises.clock,
@@ -72,18 +74,18 @@ class Intake:
         self, listener: config.Listener, places: Places, metrics: IntakeMetrics
     ) -> Sessions:
         """The hall for the clients of one door."""
-        return Sessions(
+        return submission_hall(
             Services(
                 listener=listener,
-                limits=self._settings.submission.limits,
-                host=self._settings.office.host,
+                limits=self.config.submission.limits,
+                host=self.config.office.host,
                 tls=self.tls,
                 certificates=self._client_certificates,
                 directory=self._premises.directory,
-                authenticator=self._authenticator,
+                authenticator=self.authenticator,
                 exchange=self.exchange,
                 clock=self._premises.clock,
-                spool_directory=self._settings.state.directory,
+                spool_directory=self.config.state.directory,
                 pool=self._spoolers,
                 places=places,
                 metrics=metrics,
@@ -109,7 +111,7 @@ class Intake:
         return {"policies": self._reload_policy, "certificates": self.tls.reload}
 
     def _reload_policy(self) -> None:
-        self.judges.policy = Policy.load(self._settings.policy.directory)
+        self.judges.policy = Policy.load(self.config.policy.directory)
 
     async def _client_certificates(self) -> Sequence[bytes]:
         return (await self._premises.directory.current()).client_certificates()

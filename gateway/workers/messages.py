@@ -101,6 +101,7 @@ class CheckPassword(Message):
     login: str
     password: str = field(repr=False)
     address: str
+    door: str  # submission, imap, pop3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class CheckCertificate(Message):
     number: int
     fingerprint: str
     address: str
+    door: str  # submission, imap, pop3
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,11 @@ class Seen(Message):
 
     door: int
     events: list[list[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Message):
+    """Mailboxes have changed: clients that wait may have something to see. Said by both sides."""
 
 
 # Answers
@@ -200,7 +207,7 @@ _KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (
         Go, Client, Ping, Share, Reload, Leave, Ready, Unfit, Left, CheckPassword, CheckCertificate,
-        Offer, Committed, Pong, Seen, *_ANSWERS,
+        Offer, Committed, Pong, Seen, Changed, *_ANSWERS,
     )
 }  # fmt: skip
 _PLAIN = {int: (int,), float: (int, float), str: (str,)}

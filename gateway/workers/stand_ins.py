@@ -12,6 +12,7 @@ from datetime import datetime
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import WRONG, LoginFailed
 from gateway.directory.model import Account
+from gateway.directory.presence import SUBMISSION
 from gateway.errors import Reply, StoreUnavailable
 from gateway.policy.rate import Rates, Sent
 from gateway.workers import messages
@@ -32,19 +33,23 @@ class RemoteAuthenticator:
         self._directory = directory
         self.unready = unready
 
-    async def check_password(self, login: str, password: str, client_ip: str) -> Account:
+    async def check_password(
+        self, login: str, password: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account. Raises LoginFailed, StoreUnavailable."""
         return await self._account(
             await self._line.ask(
-                lambda number: messages.CheckPassword(number, login, password, client_ip)
+                lambda number: messages.CheckPassword(number, login, password, client_ip, door)
             )
         )
 
-    async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
+    async def check_certificate(
+        self, fingerprint: str, client_ip: str, *, door: str = SUBMISSION
+    ) -> Account:
         """The account. Raises LoginFailed, StoreUnavailable."""
         return await self._account(
             await self._line.ask(
-                lambda number: messages.CheckCertificate(number, fingerprint, client_ip)
+                lambda number: messages.CheckCertificate(number, fingerprint, client_ip, door)
             )
         )
 
@@ -114,10 +119,10 @@ class RemoteMeter:
 
 
 class Waker:
-    """Tells the daemon of commits: the first at once, those that follow it together."""
+    """Tells others of commits: the first at once, those that follow it together."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
         self._quiet = False  # told a moment ago
         self._more = False
 
@@ -126,7 +131,7 @@ class Waker:
         if self._quiet:
             self._more = True
             return
-        self._line.tell(messages.Committed())
+        self._tell()
         self._quiet, self._more = True, False
         asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._again)
 

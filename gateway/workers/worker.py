@@ -32,6 +32,7 @@ from gateway.seals.signer import OfficeSigner, load_office_opener, read_passphra
 from gateway.workers import messages
 from gateway.workers.channel import Channel
 from gateway.workers.intake import Intake
+from gateway.workers.mailroom import open_halls, open_mailroom
 from gateway.workers.premises import Premises, open_premises, reload
 from gateway.workers.stand_ins import RemoteAuthenticator, RemoteMeter, RemoteRates, Waker
 
@@ -62,26 +63,29 @@ class Worker:
                 ),
             ),
             rates=RemoteRates(channel),
-            committed=Waker(channel).wake,
+            committed=Waker(lambda: channel.tell(messages.Committed())).wake,
             children=go.children,
         )
-        places = Places(config.submission.limits)  # of no use: the daemon has given the place
-        listeners = config.submission.listeners
+        self._mailroom = open_mailroom(self._premises, self._intake)
+        self._premises.database.written = self._written
+        self._others = Waker(lambda: channel.tell(messages.Changed()))
+        listeners = [*config.submission.listeners, *config.mailbox_listeners]
         self._meters = [RemoteMeter(channel, door) for door in range(len(listeners))]
-        self._halls: list[Sessions] = [
-            self._intake.sessions(listener, places, meter)
-            for listener, meter in zip(listeners, self._meters, strict=True)
-        ]
-
+        places = Places(config.submission.limits)  # of no use: the daemon has given the place
+        self._halls: list[Sessions] = open_halls(
+            self._intake, self._mailroom, self._meters, places, places
+        )
         signer = OfficeSigner(b64decode(go.key), read_passphrase(config.seals))
         self._outbox = open_outbox(self._premises, signer, self._warning, first=False)
-        self._working: asyncio.Task[None] | None = None
+        self._working: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Be ready for clients."""
         self._premises.database.start()
         await self._intake.start()
-        self._working = asyncio.create_task(self._outbox.run())
+        self._working.append(asyncio.create_task(self._outbox.run()))
+        if self._mailroom is not None:
+            self._working.append(asyncio.create_task(self._mailroom.wakeups.run()))
         memory.settle()
         self._channel.tell(messages.Ready())
 
@@ -100,6 +104,16 @@ class Worker:
     def share(self) -> None:
         """Make receipts."""
         self._outbox.wake()
+
+    def _written(self) -> None:
+        """This process has committed something, to mailboxes perhaps."""
+        self.changed()
+        self._others.wake()
+
+    def changed(self) -> None:
+        """Another process has changed mailboxes."""
+        if self._mailroom is not None:
+            self._mailroom.wakeups.hint()
 
     def _warning(self, language: str, code: str) -> str:
         return self._intake.judges.policy.sentences.warning(language, code)
@@ -129,9 +143,9 @@ class Worker:
     async def leave(self, seconds: float) -> None:
         """Let the clients finish, then close everything."""
         await asyncio.gather(*(hall.empty(seconds) for hall in self._halls))
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.gather(self._working, return_exceptions=True)
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
         await self._intake.close()
         await self._premises.database.close()
         for hall in self._halls:
@@ -164,7 +178,9 @@ class Post:
         self._channel.close()
         return 0
 
-    def _hear(self, message: messages.Message, client: socket.socket | None) -> None:
+    def _hear(  # one for each message
+        self, message: messages.Message, client: socket.socket | None
+    ) -> None:
         worker = self._worker
         match message:
             case messages.Go():
@@ -176,9 +192,12 @@ class Post:
                     self._leaving.set_result(seconds)
             case messages.Client() if worker is not None:
                 worker.admit(message, client)
-            case messages.Share():
-                if worker is not None:
-                    worker.share()
+            case messages.Share() if worker is not None:
+                worker.share()
+            case messages.Share() | messages.Changed():
+                pass  # nothing has begun
+            case messages.Changed() if worker is not None:
+                worker.changed()
             case messages.Ping() if worker is not None:
                 worker.answer(message)
             case messages.Reload(number):

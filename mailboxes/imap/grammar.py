@@ -43,6 +43,8 @@ _LIST = re.compile(rb"[^\x00-\x20\x7f(){\"\\]+")
 _TAG = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\+]+")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _LITERAL = re.compile(rb"(~?)\{(\d{1,20})(\+?)\}\r?\n")
+LITERAL_END = re.compile(rb"~?\{(\d{1,20})(\+?)\}\r?\n\Z")
+"""The end of a line behind which a literal follows: its octets, and whether it comes unasked."""
 _COUNT = re.compile(rb"(~?)\{(\d{1,20})(\+?)\}")
 _ITEM = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION = re.compile(rb"[A-Za-z.]+")
@@ -93,6 +95,33 @@ class Grammar:
         self._octets = octets
         self._at = 0
         self._utf8 = utf8
+
+    # The command as a whole
+
+    @property
+    def octets(self) -> bytes:
+        """All of it."""
+        return self._octets
+
+    def more(self, octets: bytes) -> None:
+        """The command has grown at its end; it stands where it stood."""
+        self._octets = octets
+
+    @property
+    def waits_for_literal(self) -> bool:
+        """Whether a literal comes next whose octets are not here yet."""
+        match = _LITERAL.match(self._octets, self._at)
+        return match is not None and match.end() == len(self._octets)
+
+    @property
+    def at_line_end(self) -> bool:
+        """Whether nothing follows but the end of the line."""
+        return self._octets[self._at :].strip(b"\r\n") == b""
+
+    def line_end(self) -> None:
+        """Nothing follows but the end of the line."""
+        if not self.at_line_end:
+            raise self.fault("the end of the line")
 
     # Single characters and words
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import Refused
 from gateway.intake.data import Arrival, DotReader, Fault, LineEndings
-from gateway.intake.wire import Wire
 from gateway.store.spool import Spool
+from mailboxes.wire import Wire
 
 # Mostly the octets that matter, so that terminators and near misses are common.
 SCRAPS = st.sampled_from(

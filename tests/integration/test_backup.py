@@ -35,7 +35,7 @@ from gateway.exchange.mailroom import open_mailboxes
 from gateway.fsck import crew
 from gateway.store.drivers import open_blobs
 from tests import letters, postbox
-from tests.office import ROOT, Office, free_ports
+from tests.office import ROOT, Office, free_ports, renumbered
 
 RECOVERY = '\n[recovery]\ncertificate = "recovery.asc"\n'
 
@@ -89,12 +89,9 @@ def bring_back(
     assert told["config"] == str(to / "yizhan.toml")
     if like is None:
         return Office(to, 0, 0, 0)
-    old = (like.submission_port, like.submissions_port, like.console_port, like.portal_port)
-    ports = free_ports(4)
+    ports = free_ports(len(like.ports))
     office = Office(to, *ports)
-    text = office.config.read_text(encoding="utf-8")
-    for before, after in zip(old, ports, strict=True):
-        text = text.replace(f"port = {before}", f"port = {after}")
+    text = renumbered(office.config.read_text(encoding="utf-8"), like.ports, ports)
     office.config.write_text(text, encoding="utf-8")
     shutil.copy(like.folder / "accounts.toml", to)
     return office

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import letters, postbox
-from tests.office import ROOT, Office, free_ports
+from tests.office import ROOT, Office, free_ports, renumbered
 
 pytestmark = pytest.mark.one_database("founding, users, systemd and backups of an office on SQLite")
 
@@ -72,11 +72,9 @@ def test_init_makes_an_office_that_serves_and_never_overwrites_one(place: Path) 
         assert (place / secret).stat().st_mode & 0o077 == 0
     assert (place / "o" / "state").stat().st_mode & 0o077 == 0
 
-    office = Office(place / "o", *free_ports(4))
+    office = Office(place / "o", *free_ports(6))
     text = office.config.read_text(encoding="utf-8")
-    for old, new in ((587, office.submission_port), (465, office.submissions_port),
-                     (2580, office.console_port), (443, office.portal_port)):  # fmt: skip
-        text = text.replace(f"port = {old}", f"port = {new}")
+    text = renumbered(text, (587, 465, 2580, 443, 143, 993), office.ports)
     office.config.write_text(text, encoding="utf-8")
     assert office.run("check").stdout == f"{office.config}: nothing is wrong\n"
     with office.running():

@@ -35,10 +35,10 @@ from gateway.domain.clock import SystemClock
 from gateway.domain.submission import Accepted
 from gateway.domain.submission import Submission as Offered
 from gateway.errors import Refused
-from gateway.intake.door import SubmissionDoor
+from gateway.intake.door import Door
 from gateway.intake.limits import Places
+from gateway.intake.reception import submission_hall
 from gateway.intake.services import Services
-from gateway.intake.sessions import Sessions
 from gateway.intake.tls import TlsHolder
 from gateway.store.database import Database
 from gateway.store.schema import metadata
@@ -287,7 +287,7 @@ def plain(login: str, password: str, identity: str = "") -> str:
 class RunningDoor:
     """A door with its loop's thread."""
 
-    door: SubmissionDoor
+    door: Door
     tls: TlsHolder
     exchange: KeepingExchange
     counts: Counts
@@ -342,7 +342,7 @@ def open_door(
         async def registered() -> tuple[bytes, ...]:
             return known
 
-        async def start() -> SubmissionDoor:
+        async def start() -> Door:
             places = Places(settings.limits)
             services = Services(
                 listener=settings.listeners[0],
@@ -359,7 +359,7 @@ def open_door(
                 places=places,
                 metrics=counts,
             )
-            door = SubmissionDoor(settings.listeners[0], Sessions(services), places, counts)
+            door = Door(settings.listeners[0], submission_hall(services), places, counts)
             await door.start()
             return door
 

@@ -23,6 +23,10 @@ class Interrupted(Exception):
     """`interrupt` was called while waiting for a line."""
 
 
+class Nudged(Exception):
+    """`nudge` was called while waiting for a line that may be interrupted by it."""
+
+
 class LongLine(Exception):
     """The line was longer than allowed; all of it has been skipped."""
 
@@ -41,6 +45,7 @@ class Wire:
         self._paused = False
         self._ended = False
         self._interrupted = False
+        self._nudged = False
         self._waiter: asyncio.Future[None] | None = None
 
     @property
@@ -83,14 +88,21 @@ class Wire:
         self._interrupted = True
         self._wake()
 
+    def nudge(self) -> None:
+        """Make a wait for a line that may be `nudged`, the present one or the next, raise Nudged,
+        once."""
+        self._nudged = True
+        self._wake()
+
     def put_back(self, octets: bytes) -> None:
         """These were read too far; they come first again."""
         self._waiting[:0] = octets
 
-    async def line(self, longest: int, deadline: float) -> bytes:
+    async def line(self, longest: int, deadline: float, *, nudged: bool = False) -> bytes:
         """The next line with its LF, at most `longest` octets; `deadline` is in loop time.
 
-        Raises Gone, TimeUp, Interrupted, or LongLine once the end of the long line was seen.
+        Raises Gone, TimeUp, Interrupted, Nudged if that is wanted, or LongLine once the end of the
+        long line was seen.
         """
         skipping = False
         seen = 0
@@ -99,6 +111,9 @@ class Wire:
                 skipping = True
                 self._waiting.clear()
             seen = len(self._waiting)
+            if nudged and self._nudged:
+                self._nudged = False
+                raise Nudged
             await self._more(deadline, interruptible=True)
         line = bytes(self._waiting[: end + 1])
         del self._waiting[: end + 1]
@@ -107,10 +122,17 @@ class Wire:
             raise LongLine
         return line
 
-    async def piece(self, deadline: float) -> bytes:
-        """Whatever has come, at least one octet. Raises Gone or TimeUp."""
+    async def piece(self, deadline: float, most: int = 0) -> bytes:
+        """Whatever has come, at least one octet and, if that is given, at most `most`.
+
+        Raises Gone or TimeUp.
+        """
         while not self._waiting:
             await self._more(deadline, interruptible=False)
+        if 0 < most < len(self._waiting):
+            octets = bytes(memoryview(self._waiting)[:most])
+            del self._waiting[:most]
+            return octets
         octets = bytes(self._waiting)
         self._waiting.clear()
         self._resume()

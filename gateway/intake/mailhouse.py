@@ -1,0 +1,276 @@
+"""The post office as the mailboxes' service needs it: logins, checks of what is filed, rows."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, select
+
+from gateway.directory.live import LiveDirectory
+from gateway.directory.logins import LoginFailed
+from gateway.directory.model import Account
+from gateway.directory.presence import IMAP
+from gateway.domain.clock import Clock, milliseconds
+from gateway.domain.ids import new_id
+from gateway.errors import Deferred, Reply, StoreError
+from gateway.exchange.exchange import Judges
+from gateway.exchange.mailroom import tables
+from gateway.exchange.tables import documents
+from gateway.intake.login import Authenticator
+from gateway.intake.rights import mail_account
+from gateway.intake.services import KnownCertificates, handshake_context
+from gateway.intake.tls import TlsHolder
+from gateway.policy.clamd import VirusState
+from gateway.seals.live import LiveSeals
+from gateway.store.database import Database
+from gateway.store.spool import Spool
+from mailboxes.content import Content
+from mailboxes.imap.account import Account as MailAccount
+from mailboxes.imap.ports import Refusal, Unavailable
+from mailboxes.imap.ports import Spool as AnySpool
+
+log = structlog.get_logger("imap")
+
+T = TypeVar("T")
+
+FILED = "filed"
+"""The kind of contents that people have put into a folder themselves."""
+
+_LARGE = 65_536  # octets that are taken apart in a thread
+_AT_ONCE = 4  # large messages
+
+
+class Rows:
+    """The database, with the errors that the mailboxes' service knows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.read(work)
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+
+    async def glance(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.glance(work)
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return await self._database.write(work, "mailbox")
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Where a login comes from, as long as the session lasts."""
+
+    address: str
+    strength: str
+
+
+class PostHouse:
+    """Decides for the mailboxes' service; implements `mailboxes.imap.ports.House`."""
+
+    def __init__(
+        self,
+        *,
+        directory: LiveDirectory,
+        authenticator: Authenticator,
+        tls: TlsHolder,
+        certificates: KnownCertificates,
+        judges: Judges,
+        seals: LiveSeals,
+        clock: Clock,
+        spool_directory: Path,
+        memory: int,
+        welcome: Callable[[str], None],
+    ) -> None:
+        """`memory`: octets of one message held in memory; `welcome` is told from which addresses
+        somebody has logged in."""
+        self._directory = directory
+        self._authenticator = authenticator
+        self._tls = tls
+        self._certificates = certificates
+        self._judges = judges
+        self._seals = seals
+        self._clock = clock
+        self._spool_directory = spool_directory
+        self._memory = memory
+        self._welcome = welcome
+        self._large = asyncio.Semaphore(_AT_ONCE)
+
+    async def handshake_context(self) -> ssl.SSLContext:
+        return await handshake_context(self._tls, self._certificates)
+
+    async def by_password(self, login: str, password: str, address: str) -> MailAccount:
+        try:
+            account = await self._authenticator.check_password(login, password, address, door=IMAP)
+            unready = self._authenticator.unready(account)
+        except LoginFailed as error:
+            raise _login_refused(error, address) from error
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        if unready is not None:
+            raise _refusal(unready, "EXPIRED")
+        self._welcome(address)
+        return await self._account(account, Guard(address, "password"))
+
+    async def by_certificate(self, certificate: bytes, address: str) -> MailAccount:
+        fingerprint = hashlib.sha256(certificate).hexdigest()
+        try:
+            account = await self._authenticator.check_certificate(fingerprint, address, door=IMAP)
+        except LoginFailed as error:
+            raise _login_refused(error, address) from error
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        self._welcome(address)
+        return await self._account(account, Guard(address, "certificate"))
+
+    async def renewed(self, account: MailAccount) -> MailAccount:
+        try:
+            directory = await self._directory.current()
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        known = directory.account(account.login)
+        if known is None or not known.active:
+            raise Refusal("This account is closed", "此账号已停用", code="AUTHORIZATIONFAILED")
+        person = account.person
+        return mail_account(directory, known, person.address, person.strength)
+
+    def spool(self) -> Spool:
+        return Spool(self._spool_directory, self._memory)
+
+    async def admit(self, account: MailAccount, spool: AnySpool) -> Content:
+        """Look for classification markings and viruses; what is found is told and not kept."""
+        unit_id = await self._unit_id(account)
+        book = await self._seals.current()
+        judges = self._judges
+        try:
+            inspection = await judges.inspector.inspect(
+                _Whole(spool),
+                unit_id=unit_id,
+                book=book,
+                opener=judges.opener,
+                at=self._clock.now(),
+                mt_priority=None,
+            )
+        except Deferred as error:
+            raise _refusal(error.reply, "UNAVAILABLE") from error
+        if inspection.markings:
+            levels = sorted({one.level for one in inspection.markings})
+            log.warning("filing-refused", account=account.login, markings=levels)
+            raise Refusal(
+                "This bears a classification marking: it must not be kept here; "
+                "tell the security officer",
+                "此件带有密级标志，不得存入本系统；请立即报告保密员",
+                code="CANNOT",
+            )
+        await self._check_virus(account, spool)
+        large = spool.size > _LARGE
+        key = new_id(milliseconds(self._clock.now()), os.urandom(10))
+        if not large:
+            return Content.of_octets(spool.read(), key=key, kind=FILED)
+        async with self._large:
+            return await asyncio.to_thread(
+                lambda: Content.of_octets(spool.read(), key=key, kind=FILED)
+            )
+
+    def twin(self, conn: Connection, folder_id: int, content: Content) -> int | None:
+        """In Sent, the copy that was filed when the same mail was accepted."""
+        message_id = json.loads(content.envelope)[9]
+        if not message_id:
+            return None
+        messages, contents, folders = tables.messages.c, tables.contents.c, tables.folders.c
+        query = (
+            select(messages.uid)
+            .join(tables.contents, contents.id == messages.content_id)
+            .join(tables.folders, folders.id == messages.folder_id)
+            .join(documents, documents.c.id == contents.key)
+            .where(
+                messages.folder_id == folder_id,
+                folders.special_use == "\\Sent",
+                documents.c.message_id == message_id,
+            )
+            .limit(1)
+        )
+        return conn.scalar(query)
+
+    async def _check_virus(self, account: MailAccount, spool: AnySpool) -> None:
+        if self._judges.scanner is None:
+            return
+        finding = await self._judges.scanner.scan(spool.chunks())
+        if finding.state is VirusState.CLEAN:
+            return
+        log.warning("filing-refused", account=account.login, virus=finding.name)
+        if finding.state is VirusState.FOUND:
+            raise Refusal(
+                f"The virus check has found {finding.name}", f"查出病毒：{finding.name}",
+                code="CANNOT",
+            )  # fmt: skip
+        raise Refusal(
+            "The virus check does not answer, try again later", "病毒检查暂时没有应答，请稍后再试",
+            code="UNAVAILABLE",
+        )  # fmt: skip
+
+    async def _unit_id(self, account: MailAccount) -> int:
+        known = (await self._directory.current()).account(account.login)
+        return known.memberships[0].unit_id if known and known.memberships else 0
+
+    async def _account(self, account: Account, guard: Guard) -> MailAccount:
+        try:
+            directory = await self._directory.current()
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
+        found = mail_account(directory, account, guard.address, guard.strength)
+        if not found.roots:
+            raise Refusal(
+                "This account has no mailbox", "此账号没有信箱", code="AUTHORIZATIONFAILED"
+            )
+        return found
+
+
+class _Whole:
+    """A spool as the inspection reads a message."""
+
+    def __init__(self, spool: Any) -> None:
+        self._spool = spool
+
+    @property
+    def size(self) -> int:
+        return int(self._spool.size)
+
+    @property
+    def sha256(self) -> bytes:
+        return bytes(self._spool.sha256)
+
+    def chunks(self) -> Any:
+        return self._spool.chunks()
+
+    def read(self) -> bytes:
+        return bytes(self._spool.read())
+
+    def close(self) -> None:
+        """The command closes it."""
+
+
+def _login_refused(error: LoginFailed, address: str) -> Refusal:
+    log.warning("login-failed", account=error.account, cause=error.cause, peer=address)
+    return _refusal(error.reply, "AUTHENTICATIONFAILED")
+
+
+def _refusal(reply: Reply, code: str) -> Refusal:
+    return Refusal(reply.text, reply.text_zh, code=code)

@@ -1,0 +1,216 @@
+"""APPEND: puts messages into a folder, streamed, several at once (RFC 3502, 6855, 3516).
+
+Nothing of a message is kept before all of it was checked, and either all messages of a command are
+filed or none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from mailboxes.content import Content
+from mailboxes.events import Person
+from mailboxes.imap.done import Done
+from mailboxes.imap.grammar import LITERAL_END, Grammar, SyntaxFault
+from mailboxes.imap.places import Spot, demand, locate
+from mailboxes.imap.ports import Refusal, Spool
+from mailboxes.imap.room import make_room
+from mailboxes.imap.selected import right_for
+from mailboxes.imap.services import Services
+from mailboxes.imap.syntax import AppendHead, numbers_text
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Session
+
+_PIECE = 65_536
+_MOST = 1_000  # messages in one command
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A message that has come whole."""
+
+    head: AppendHead
+    spool: Spool
+
+
+async def append(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """APPEND; the grammar holds the command up to the first literal."""
+    reader = _Reader(session, grammar)
+    arrivals: list[_Arrival] = []
+    try:
+        spot = await reader.spot()
+        await reader.messages(arrivals)
+        return await _file(session, spot, arrivals)
+    except BaseException:
+        await reader.skip_rest()
+        raise
+    finally:
+        for arrival in arrivals:
+            arrival.spool.close()
+
+
+class _Reader:
+    """Reads one command, so that the client and we agree on where it ends, whatever is wrong."""
+
+    def __init__(self, session: Session, grammar: Grammar) -> None:
+        self._session = session
+        self._grammar = grammar
+        self._unread = 0  # octets of a literal that come unasked, and the rest of the command
+        self._ended = False
+
+    async def spot(self) -> Spot:
+        """Where to. Raises Refusal, SyntaxFault."""
+        session, grammar = self._session, self._grammar
+        self._note_literal()
+        grammar.space()
+        while grammar.waits_for_literal:
+            await self._read_literal()
+        name = grammar.mailbox()
+        account, tree = session.account, session.services.tree
+
+        def find(conn: Connection) -> Spot:
+            try:
+                return locate(tree, conn, account, name)
+            except Refusal as refusal:
+                if refusal.code == "NONEXISTENT":
+                    refusal.code = "TRYCREATE"
+                raise
+
+        spot = await session.services.database.glance(find)
+        demand(spot, "i")
+        return spot
+
+    async def messages(self, arrivals: list[_Arrival]) -> None:
+        """All messages of the command."""
+        session = self._session
+        while True:
+            self._grammar.space()
+            head = self._grammar.append_head()
+            self._grammar.line_end()
+            self._check(head, len(arrivals))
+            arrivals.append(await self._message(head))
+            line = await session.line()
+            self._grammar = Grammar(line, utf8=session.state.utf8)
+            self._note_literal()
+            if head.utf8:
+                self._grammar.expect(b")")
+            if self._grammar.at_line_end:
+                self._ended = True
+                return
+
+    def _check(self, head: AppendHead, number: int) -> None:
+        limits = self._session.services.limits
+        if head.size > limits.size:
+            raise Refusal(
+                f"A message has at most {limits.size / 1e6:.0f} MB",
+                f"单封邮件最大 {limits.size / 1e6:.0f} MB",
+                code="TOOBIG",
+            )
+        if not head.size:
+            raise Refusal("The message is empty", "邮件是空的", code="CANNOT")
+        if number >= _MOST:
+            raise Refusal(f"One command brings at most {_MOST} messages", code="LIMIT")
+
+    async def _message(self, head: AppendHead) -> _Arrival:
+        session = self._session
+        if head.sync:
+            session.write(b"+ OK\r\n")
+            await session.flush()
+        self._unread = head.size
+        spool = session.services.house.spool()
+        try:
+            while self._unread:
+                piece = await session.piece(min(self._unread, _PIECE))
+                self._unread -= len(piece)
+                spool.write(piece)
+            spool.finish()
+        except BaseException:
+            spool.close()
+            raise
+        return _Arrival(head, spool)
+
+    async def _read_literal(self) -> None:
+        """The literal that stands for the name of the mailbox, and what is behind it."""
+        session = self._session
+        command = bytearray(self._grammar.octets)
+        found = LITERAL_END.search(command)
+        if found is None:
+            raise self._grammar.fault("the name of a mailbox")
+        size = int(found[1])
+        if size > session.services.limits.command_before_login:
+            raise SyntaxFault("the name of the mailbox is too long")
+        if not found[2]:
+            session.write(b"+ OK\r\n")
+            await session.flush()
+        self._unread = 0
+        command += await session.octets(size)
+        command += await session.line()
+        self._grammar.more(bytes(command))
+        self._note_literal()
+
+    def _note_literal(self) -> None:
+        """What will come whether we want it or not."""
+        found = LITERAL_END.search(self._grammar.octets)
+        self._ended = found is None or not found[2]
+        self._unread = int(found[1]) if found is not None and found[2] else 0
+
+    async def skip_rest(self) -> None:
+        """Read what the client has sent already and will not be asked for."""
+        session = self._session
+        while self._unread or not self._ended:
+            await session.skip(self._unread)
+            self._unread = 0
+            if self._ended:
+                return
+            line = await session.line()
+            found = LITERAL_END.search(line)
+            self._ended = found is None or not found[2]
+            self._unread = int(found[1]) if found is not None and found[2] else 0
+
+
+async def _file(session: Session, spot: Spot, arrivals: list[_Arrival]) -> Done:
+    """Check all, then file all in one transaction."""
+    services, account = session.services, session.account
+    contents = [await services.house.admit(account, arrival.spool) for arrival in arrivals]
+    now = services.now()
+
+    def write(conn: Connection) -> list[int]:
+        make_room(services, conn, spot.root.owner, sum(one.size for one in contents))
+        return [
+            _file_one(services, conn, spot, arrival.head, content, account.person, now)
+            for arrival, content in zip(arrivals, contents, strict=True)
+        ]
+
+    try:
+        uids = await services.database.write(write)
+    except ValueError as error:
+        raise SyntaxFault(str(error)) from None
+    return Done("Filed", f"APPENDUID {spot.node.uidvalidity} {_uid_text(uids)}")
+
+
+def _file_one(
+    services: Services, conn: Connection, spot: Spot, head: AppendHead, content: Content,
+    by: Person, now: datetime,
+) -> int:  # fmt: skip
+    """File one message; its UID. What is here already is not kept twice."""
+    store = services.store
+    twin = services.house.twin(conn, spot.node.id, content)
+    if twin is not None:
+        return twin
+    content_id = store.find_content(conn, content) or store.add_content(conn, content, now)
+    flags = [flag for flag in head.flags if right_for(flag) in spot.rights]
+    [one] = store.append(
+        conn, [spot.node.id], content_id, flags=flags, now=now, arrived=head.arrived, by=by
+    )
+    return one.uid
+
+
+def _uid_text(uids: list[int]) -> str:
+    rising = all(low < high for low, high in pairwise(uids))
+    return numbers_text(uids) if rising else ",".join(map(str, uids))

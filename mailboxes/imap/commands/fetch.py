@@ -1,0 +1,404 @@
+"""FETCH (RFC 3501, 6.4.5; RFC 7162, RFC 3516, RFC 8474).
+
+What depends on a content alone is remembered. Messages are taken in runs: one reading of the
+database for each, in a thread, and between two runs others have their turn. What is long is
+streamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from mailboxes.decode import decode_body
+from mailboxes.imap import output
+from mailboxes.imap.done import Done
+from mailboxes.imap.folder_view import Row
+from mailboxes.imap.grammar import Grammar
+from mailboxes.imap.loading import Loaded, object_id_of
+from mailboxes.imap.ports import Refusal
+from mailboxes.imap.sections import choose_fields, find_part, is_message, section_range
+from mailboxes.imap.syntax import FetchItem, FetchQuery, numbers_text
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Session
+
+_FIRST_RUN, _RUN = 32, 256  # messages
+_RUN_OCTETS = 4_194_304  # of messages that are read whole in one run
+_LONG = 262_144  # octets of a section that is streamed
+_PIECE = 65_536
+_STEP = 500  # messages in one transaction
+_ROW_ITEMS = frozenset({"FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "THREADID"})
+_SHAPES = frozenset({"ENVELOPE", "BODYSTRUCTURE", "BODY"})
+_ENCODINGS = frozenset({
+    "", "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode", "uuencode",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """An answer that is too long to be held."""
+
+    start: bytes
+    pieces: Iterator[bytes]
+
+
+Answer = bytes | _Stream
+
+
+async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """FETCH"""
+    grammar.space()
+    numbers = grammar.numbers()
+    grammar.space()
+    query = grammar.fetch_query()
+    grammar.end()
+    selected = session.selected
+    uids = selected.pick(numbers, uid=uid)
+    items = list(dict.fromkeys(query.items))
+    if query.changed_since is not None or any(item.name == "MODSEQ" for item in items):
+        session.state.enabled.add("CONDSTORE")
+    if query.changed_since is not None:
+        uids = await _changed(session, query, uids, uid=uid)
+        if not any(item.name == "MODSEQ" for item in items):
+            items.append(FetchItem("MODSEQ", peek=True))
+    if uid and not any(item.name == "UID" for item in items):
+        items.insert(0, FetchItem("UID", peek=True))
+    fresh = await _mark_seen(session, uids) if not all(one.peek for one in items) else set()
+    lost = await _Fetcher(session, items, fresh).run(uids)
+    if lost:
+        raise Refusal(
+            "Some of the messages were removed meanwhile", "部分邮件已被移走", code="EXPUNGEISSUED"
+        )
+    return Done("Fetched")
+
+
+async def _changed(
+    session: Session, query: FetchQuery, uids: Sequence[int], *, uid: bool
+) -> list[int]:
+    """Those that have changed; what has vanished is told, if that was asked for."""
+    selected, since = session.selected, query.changed_since or 0
+    if query.vanished:
+        if not (uid and session.state.qresync):
+            raise Refusal("VANISHED needs UID FETCH and QRESYNC", code="BAD")
+        gone = await session.services.database.read(
+            lambda c: session.services.store.expunged(c, selected.folder_id, since)
+        )
+        known = set(selected.uids)
+        removed = sorted({one for one, _ in gone} - known)
+        if removed:
+            text = numbers_text(removed)
+            session.write(b"* VANISHED (EARLIER) %s\r\n" % text.encode("ascii"))
+    rows = selected.view.rows
+    return [one for one in uids if one in rows and rows[one].modseq > since]
+
+
+async def _mark_seen(session: Session, uids: Sequence[int]) -> set[int]:
+    """Set \\Seen where it is missing; the UIDs of those messages."""
+    services, selected, person = session.services, session.selected, session.account.person
+    if not selected.may("s"):
+        return set()
+    view = selected.view
+    fresh = [one for one in uids if one in view.rows and not view.is_seen(one, selected.account)]
+    for start in range(0, len(fresh), _STEP):
+        ids = [view.rows[one].id for one in fresh[start : start + _STEP] if one in view.rows]
+        now = services.now()
+        await services.database.write(
+            lambda c, ids=ids, now=now: services.store.flag(  # type: ignore[misc]
+                c, selected.folder_id, ids, add=("\\Seen",), now=now, by=person
+            )
+        )
+    if fresh:
+        await session.tell(expunges=False, told=set(fresh))
+    return set(fresh)
+
+
+class _Fetcher:
+    """One FETCH."""
+
+    def __init__(self, session: Session, items: Sequence[FetchItem], fresh: set[int]) -> None:
+        """`fresh` are UIDs whose \\Seen was just set, so that their flags are told."""
+        self._session = session
+        self._services = session.services
+        self._selected = session.selected
+        self._fresh = fresh
+        self._items = [(item, _label(item)) for item in items]
+        self._tells_flags = any(item.name == "FLAGS" for item in items)
+        self._contents = [item for item in items if item.name not in _ROW_ITEMS]
+        self._shapes_only = all(item.name in _SHAPES for item in self._contents)
+        self._whole = any(_is_body(item) for item in self._contents)
+        self._handed: dict[int, int] = {}  # UID -> message id
+
+    async def run(self, uids: Sequence[int]) -> int:
+        """Answer for all messages; how many are gone."""
+        position, lost, most = 0, 0, _FIRST_RUN
+        while position < len(uids):
+            rows: list[Row] = []
+            octets = 0
+            while position < len(uids) and len(rows) < most and octets < _RUN_OCTETS:
+                row = self._selected.row(uids[position])
+                position += 1
+                if row is None:
+                    lost += 1
+                    continue
+                rows.append(row)
+                octets += row.size if self._whole else 0
+            await self._some(rows)
+            most = _RUN
+        await self._hand_over()
+        return lost
+
+    async def _some(self, rows: Sequence[Row]) -> None:
+        loaded = await self._load(rows)
+        session = self._session
+        for number, row in enumerate(rows):
+            if not self._selected.row(row.uid):
+                continue
+            session.write(b"* %d FETCH (" % self._selected.number(row.uid))
+            first = True
+            for item, label in self._items:
+                session.write(label if first else b" " + label)
+                first = False
+                answer = self._answer(row, item, loaded)
+                if isinstance(answer, _Stream):
+                    await self._stream(answer)
+                else:
+                    session.write(answer)
+            if row.uid in self._fresh and not self._tells_flags:
+                session.write(b" FLAGS " + output.flags(self._selected.flags(row.uid)))
+            session.write(b")\r\n")
+            if number % 64 == 63:
+                await session.flush_some()
+        await session.flush_some()
+
+    async def _load(self, rows: Sequence[Row]) -> dict[int, dict[FetchItem, Answer]]:
+        """The answers that hang on contents and are not remembered."""
+        rendered, items = self._services.rendered, self._contents
+        missing = list(
+            dict.fromkeys(
+                row.content_id
+                for row in rows
+                if any(rendered.get(row.content_id, item) is None for item in items)
+            )
+        )
+        if not missing:
+            return {}
+
+        def read(conn: Connection) -> dict[int, dict[FetchItem, Answer]]:
+            loader = self._services.loader
+            contents = loader.load(conn, missing, octets=not self._shapes_only)
+            return {
+                content_id: {item: _render(content, item) for item in items}
+                for content_id, content in contents.items()
+            }
+
+        few = len(missing) <= 4 and (self._shapes_only or not self._whole)
+        database = self._services.database
+        found = await (database.glance(read) if few else database.read(read))
+        for content_id, answers in found.items():
+            for item, answer in answers.items():
+                if isinstance(answer, bytes):
+                    rendered.put(content_id, item, answer)
+        return found
+
+    def _answer(  # noqa: PLR0911  # one for each attribute
+        self, row: Row, item: FetchItem, loaded: dict[int, dict[FetchItem, Answer]]
+    ) -> Answer:
+        match item.name:
+            case "FLAGS":
+                return output.flags(self._selected.flags(row.uid))
+            case "UID":
+                return b"%d" % row.uid
+            case "RFC822.SIZE":
+                return b"%d" % row.size
+            case "INTERNALDATE":
+                return output.date_time(row.arrived, self._services.zone)
+            case "MODSEQ":
+                return b"(%d)" % self._selected.view.rows[row.uid].modseq
+            case "THREADID":
+                return b"NIL"
+        if _is_whole(item, row.size) and not row.handed:
+            self._handed[row.uid] = row.id
+        answers = loaded.get(row.content_id)
+        if answers is not None:
+            return answers[item]
+        kept = self._services.rendered.get(row.content_id, item)
+        if kept is None:
+            raise Refusal("The message is gone", "邮件已不在", code="EXPUNGEISSUED")
+        return kept
+
+    async def _stream(self, stream: _Stream) -> None:
+        session = self._session
+        session.write(stream.start)
+        while piece := await asyncio.to_thread(next, stream.pieces, b""):
+            session.write(piece)
+            await session.flush_some()
+
+    async def _hand_over(self) -> None:
+        """Record what the client has whole now, once for each message."""
+        view = self._selected.view
+        await self._session.flush_some()
+        wanted = [message_id for uid, message_id in self._handed.items() if uid not in view.handed]
+        view.handed.update(self._handed)
+        person = self._session.account.person
+        for start in range(0, len(wanted), _STEP):
+            some, now = wanted[start : start + _STEP], self._services.now()
+            await self._services.database.write(
+                lambda c, some=some, now=now: self._services.store.hand_over(  # type: ignore[misc]
+                    c, view.folder_id, some, now=now, by=person
+                )
+            )
+
+
+def _is_body(item: FetchItem) -> bool:
+    return item.name in ("BODY[]", "RFC822", "RFC822.TEXT", "BINARY[]", "BINARY.SIZE[]") and not (
+        item.section is not None and item.section.text.startswith("HEADER")
+        and not item.section.part
+    )  # fmt: skip
+
+
+def _is_whole(item: FetchItem, size: int) -> bool:
+    """Whether the client has all of the message after this, if it has had what is before it."""
+    if item.name == "RFC822":
+        return True
+    if item.name not in ("BODY[]", "BINARY[]") or item.section is None:
+        return False
+    if item.section.part or item.section.text:
+        return False
+    return item.partial is None or item.partial[0] + item.partial[1] >= size
+
+
+def _label(item: FetchItem) -> bytes:
+    """The item's name in the answer, with a blank behind it."""
+    section = item.section
+    if section is None:
+        return item.name.encode() + b" "
+    words = ".".join(map(str, section.part))
+    if section.text:
+        words += ("." if words else "") + section.text
+    inside = words.encode()
+    if section.fields:
+        inside += b" (%s)" % b" ".join(output.astring(name) for name in section.fields)
+    origin = b"<%d>" % item.partial[0] if item.partial else b""
+    return b"%s[%s]%s " % (item.name.removesuffix("[]").encode(), inside, origin)
+
+
+def _render(content: Loaded, item: FetchItem) -> Answer:
+    """The value of one item; runs in a thread."""
+    return _RENDER[item.name](content, item)
+
+
+def _emailid(content: Loaded, _item: FetchItem) -> bytes:
+    return b"(%s)" % object_id_of(content.row.digest).encode("ascii")
+
+
+def _header(content: Loaded, item: FetchItem) -> Answer:
+    return _cut(item, content.header)
+
+
+def _body(content: Loaded, item: FetchItem) -> Answer:
+    section = item.section
+    assert section is not None  # noqa: S101  # the grammar gives BODY[] one
+    if section.text.startswith("HEADER.FIELDS"):
+        return _fields(content, item)
+    if section.text == "HEADER" and not section.part:
+        return _header(content, item)
+    if not section.part and not section.text:
+        return _octets(content, item, 0, content.row.size)
+    found = section_range(content.structure, content.row.size, section)
+    if found is None:
+        return b"NIL"
+    return _octets(content, item, *found)
+
+
+def _fields(content: Loaded, item: FetchItem) -> Answer:
+    section = item.section
+    assert section is not None  # noqa: S101
+    if section.part:
+        part = find_part(content.structure, section.part)
+        if part is None or not is_message(part):
+            return b"NIL"
+        message = part.children[0]
+        start = message.header_start
+        header = content.octets(start, message.body_start - start)
+    else:
+        header = content.header
+    leave_out = section.text.endswith(".NOT")
+    return _cut(item, choose_fields(header, section.fields, leave_out=leave_out))
+
+
+def _rfc822(content: Loaded, item: FetchItem) -> Answer:
+    return _octets(content, item, 0, content.row.size)
+
+
+def _rfc822_text(content: Loaded, item: FetchItem) -> Answer:
+    return _octets(content, item, content.structure.body_start, content.row.size)
+
+
+def _octets(content: Loaded, item: FetchItem, start: int, end: int) -> Answer:
+    """A run of octets, or the part of it that is asked for."""
+    if item.partial is not None:
+        first, length = item.partial
+        start, end = min(start + first, end), min(start + first + length, end)
+    length = end - start
+    if length > _LONG:
+        return _Stream(b"{%d}\r\n" % length, content.pieces(start, length, _PIECE))
+    if content.row.size <= _LONG and content.row.blob:
+        octets = content.whole[start:end]
+    else:
+        octets = content.octets(start, length)
+    return output.literal(octets)
+
+
+def _cut(item: FetchItem, octets: bytes) -> bytes:
+    if item.partial is not None:
+        octets = octets[item.partial[0] : item.partial[0] + item.partial[1]]
+    return output.literal(octets)
+
+
+def _binary(content: Loaded, item: FetchItem) -> Answer:
+    decoded = _decoded(content, item)
+    if decoded is None:
+        return b"NIL"
+    if item.partial is not None:
+        decoded = decoded[item.partial[0] : item.partial[0] + item.partial[1]]
+    return output.binary(decoded)
+
+
+def _binary_size(content: Loaded, item: FetchItem) -> Answer:
+    decoded = _decoded(content, item)
+    return b"NIL" if decoded is None else b"%d" % len(decoded)
+
+
+def _decoded(content: Loaded, item: FetchItem) -> bytes | None:
+    section = item.section
+    assert section is not None  # noqa: S101
+    if not section.part:
+        return content.whole
+    part = find_part(content.structure, section.part)
+    if part is None:
+        return None
+    octets = content.octets(part.body_start, part.body_end - part.body_start)
+    if part.children:
+        return octets
+    if part.encoding not in _ENCODINGS:
+        raise Refusal("The encoding of that part is not known", code="UNKNOWN-CTE")
+    return decode_body(octets, part.encoding)
+
+
+_RENDER: dict[str, Callable[[Loaded, FetchItem], Answer]] = {
+    "ENVELOPE": lambda content, _: output.envelope(content.row.envelope),
+    "BODYSTRUCTURE": lambda content, _: output.bodystructure(content.row.bodystructure),
+    "BODY": lambda content, _: output.body(content.row.bodystructure),
+    "EMAILID": _emailid,
+    "RFC822": _rfc822,
+    "RFC822.HEADER": _header,
+    "RFC822.TEXT": _rfc822_text,
+    "BODY[]": _body,
+    "BINARY[]": _binary,
+    "BINARY.SIZE[]": _binary_size,
+}

@@ -1,0 +1,183 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE: the cabinet's drawers and folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from mailboxes.errors import FolderExists
+from mailboxes.imap.done import Done
+from mailboxes.imap.grammar import Grammar, SyntaxFault
+from mailboxes.imap.places import Spot, demand, locate, new_name, rights_in
+from mailboxes.imap.ports import Refusal, not_allowed
+from mailboxes.tree import INBOX, Node
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Session
+
+_USES = ("\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+_STEP = 500  # messages that leave a folder in one transaction
+
+
+async def create(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """CREATE, with USE (RFC 6154)."""
+    grammar.space()
+    name = grammar.mailbox()
+    use = ""
+    if not grammar.ended:
+        grammar.space()
+        use = _special_use(grammar)
+    grammar.end()
+    account, services, now = session.account, session.services, session.services.now()
+    root, inner = new_name(account, name)
+
+    def write(conn: Connection) -> Node:
+        tree = services.tree
+        above = {node.name: node for node in tree.nodes(conn, root.owner)}
+        parent = inner.rpartition("/")[0]
+        while parent and parent not in above:
+            parent = parent.rpartition("/")[0]
+        acl = tree.acl(conn, above[parent].id) if parent else {}
+        if "k" not in rights_in(account, root, acl):
+            raise not_allowed()
+        if use and any(node.special_use == use for node in above.values()):
+            raise Refusal(
+                f"There is a mailbox for {use[1:]} already", "已有同一用途的文件夹", code="USEATTR"
+            )
+        made = tree.create(conn, root.owner, inner, now, use)
+        for identifier, rights in acl.items():
+            tree.set_acl(conn, made.id, identifier, rights)
+        return made
+
+    made = await services.database.write(write)
+    return Done("The mailbox is there", f"MAILBOXID ({made.object_id})")
+
+
+async def delete(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """DELETE: its messages are removed from it; the office's documents stay."""
+    grammar.space()
+    name = grammar.mailbox()
+    grammar.end()
+    account, services, now = session.account, session.services, session.services.now()
+    spot = await services.database.glance(lambda c: locate(services.tree, c, account, name))
+    demand(spot, "x")
+    if spot.node.name == INBOX:
+        raise Refusal("INBOX cannot be deleted", "收件箱不能删除", code="CANNOT")
+    selected = session.state.selected
+    if selected is not None and selected.folder_id == spot.node.id:
+        session.unselect()
+
+    def write(conn: Connection) -> int:
+        rows = services.store.messages(conn, spot.node.id, limit=_STEP)
+        if rows:
+            demand(spot, "te")
+            services.store.expunge(
+                conn, spot.node.id, [row.id for row in rows], now=now, by=account.person
+            )
+        else:
+            services.tree.delete(conn, spot.root.owner, spot.node.name, now)
+        return len(rows)
+
+    while await services.database.write(write):
+        pass
+    return Done("The mailbox is gone")
+
+
+async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """RENAME; that of INBOX moves its messages into a new folder (RFC 3501, 6.3.5)."""
+    grammar.space()
+    old = grammar.mailbox()
+    grammar.space()
+    new = grammar.mailbox()
+    grammar.end()
+    account, services, now = session.account, session.services, session.services.now()
+    spot = await services.database.glance(lambda c: locate(services.tree, c, account, old))
+    demand(spot, "x")
+    root, inner = new_name(account, new)
+    if root.owner != spot.root.owner:
+        raise Refusal(
+            "A mailbox stays with its owner; move its messages instead",
+            "文件夹不能改归另一信箱，请移动其中的邮件",
+            code="CANNOT",
+        )
+    if spot.node.name == INBOX:
+        return await _empty_inbox(session, spot, inner)
+
+    def write(conn: Connection) -> None:
+        services.tree.rename(conn, root.owner, spot.node.name, inner, now)
+        for name, on in services.tree.subscriptions(conn, account.login).items():
+            if name == spot.name or name.startswith(f"{spot.name}/"):
+                services.tree.subscribe(
+                    conn, account.login, root.name(inner) + name[len(spot.name) :], on=on
+                )
+
+    try:
+        await services.database.write(write)
+    except ValueError as error:
+        raise Refusal(str(error).capitalize(), "不能把文件夹放进它自己", code="CANNOT") from None
+    return Done("The mailbox has its new name")
+
+
+async def subscribe(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """SUBSCRIBE"""
+    return await _subscribe(session, grammar, on=True)
+
+
+async def unsubscribe(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """UNSUBSCRIBE"""
+    return await _subscribe(session, grammar, on=False)
+
+
+async def _subscribe(session: Session, grammar: Grammar, *, on: bool) -> Done:
+    grammar.space()
+    name = grammar.mailbox()
+    grammar.end()
+    account, services = session.account, session.services
+    root, inner = new_name(account, name)
+    if on:
+        await services.database.glance(lambda c: locate(services.tree, c, account, name))
+    await services.database.write(
+        lambda c: services.tree.subscribe(c, account.login, root.name(inner), on=on)
+    )
+    return Done("Subscribed" if on else "Not subscribed any more")
+
+
+async def _empty_inbox(session: Session, spot: Spot, inner: str) -> Done:
+    services, person, now = session.services, session.account.person, session.services.now()
+
+    def make(conn: Connection) -> Node:
+        try:
+            return services.tree.create(conn, spot.root.owner, inner, now)
+        except FolderExists:
+            raise
+
+    made = await services.database.write(make)
+
+    def step(conn: Connection) -> int:
+        rows = services.store.messages(conn, spot.node.id, limit=_STEP)
+        services.store.move(
+            conn, spot.node.id, [row.id for row in rows], made.id, now=now, by=person
+        )
+        return len(rows)
+
+    while await services.database.write(step):
+        pass
+    return Done("INBOX is empty now")
+
+
+def _special_use(grammar: Grammar) -> str:
+    """(USE (\\Sent))"""
+    uses: list[str] = []
+
+    def one() -> None:
+        if grammar.word("USE") != "USE":
+            raise SyntaxFault("CREATE knows USE only")
+        grammar.space()
+        uses.extend(grammar.several(grammar.flag, empty=True))
+
+    grammar.several(one)
+    known = {use.lower(): use for use in _USES}
+    if len(uses) > 1 or any(use.lower() not in known for use in uses):
+        raise Refusal(f"One of {', '.join(_USES)} can be the use of a mailbox", code="USEATTR")
+    return known[uses[0].lower()] if uses else ""

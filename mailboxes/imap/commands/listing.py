@@ -1,0 +1,211 @@
+"""NAMESPACE, LIST, LSUB, STATUS: which folders there are (RFC 2342, 5258, 5819, 6154, 8474)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from mailboxes.imap import output
+from mailboxes.imap.done import Done
+from mailboxes.imap.grammar import Grammar
+from mailboxes.imap.places import Spot, demand, everything, locate
+from mailboxes.imap.syntax import ListQuery
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Session
+
+
+async def namespace(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """NAMESPACE: the account's own folders, and those of others that it may see."""
+    grammar.end()
+    shared = session.account.shared
+    others = b"NIL"
+    if shared:
+        name = output.mailbox(shared, utf8=session.state.utf8)
+        quoted = name if name.startswith(b'"') else b'"%s"' % name
+        others = b'((%s "/"))' % quoted
+    session.write(b'* NAMESPACE (("" "/")) NIL %s\r\n' % others)
+    return Done("These are the namespaces")
+
+
+async def list_folders(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """LIST"""
+    grammar.space()
+    query = grammar.list_query()
+    grammar.end()
+    if query.patterns == ("",) and not query.extended:
+        session.write(b'* LIST (\\Noselect) "/" ""\r\n')
+        return Done("The separator of levels is /")
+    return await _list(session, query, "LIST")
+
+
+async def lsub(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """LSUB: what is subscribed."""
+    grammar.space()
+    query = grammar.list_query(plain=True)
+    grammar.end()
+    return await _list(session, query, "LSUB")
+
+
+async def status(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """STATUS"""
+    grammar.space()
+    name = grammar.mailbox()
+    grammar.space()
+    items = grammar.status_items()
+    grammar.end()
+    account, services = session.account, session.services
+    spot = await services.database.glance(lambda c: locate(services.tree, c, account, name))
+    demand(spot, "r")
+    if "HIGHESTMODSEQ" in items:
+        session.state.enabled.add("CONDSTORE")
+    await _status(session, spot, items)
+    return Done("That is how it is")
+
+
+async def _list(session: Session, query: ListQuery, word: str) -> Done:
+    account, services = session.account, session.services
+
+    def read(conn: Connection) -> tuple[list[Spot], dict[str, bool]]:
+        found = everything(services.tree, conn, account)
+        return found, services.tree.subscriptions(conn, account.login)
+
+    spots, chosen = await services.database.read(read)
+    wanted = [_pattern(query.reference, pattern) for pattern in query.patterns]
+    by_name = {spot.name: spot for spot in spots}
+    subscribed = {name for name, on in chosen.items() if on} | {
+        name for name, spot in by_name.items() if chosen.get(name, spot.node.subscribed)
+    }
+    names = _names(by_name, subscribed, query, word)
+    above = _parents([*by_name, *(subscribed if word == "LSUB" else ())])
+    parents = {name for name in above if _has_child(name, by_name)}
+    for name in sorted(names, key=lambda one: (one != "INBOX", one)):
+        if not any(pattern.fullmatch(name) for pattern in wanted):
+            continue
+        spot = by_name.get(name)
+        if word == "LSUB":
+            _say(session, "LSUB", (), name)
+            continue
+        attributes = _attributes(spot, name, subscribed, parents, query)
+        children = _child_info(name, subscribed, query, wanted)
+        _say(session, "LIST", attributes, name, children)
+        if spot is not None and query.status and "r" in spot.rights:
+            await _status(session, spot, query.status)
+        await session.flush_some()
+    if word == "LSUB":
+        for name in sorted(_parents(subscribed) - subscribed):
+            last = any(p.fullmatch(name) for p in wanted)
+            if last and any(pattern.endswith("%") for pattern in query.patterns):
+                _say(session, "LSUB", ("\\Noselect",), name)
+    return Done("That is the list")
+
+
+def _names(by_name: dict[str, Spot], subscribed: set[str], query: ListQuery, word: str) -> set[str]:
+    """The names from which the patterns choose."""
+    if word == "LSUB":
+        return subscribed
+    special = "SPECIAL-USE" in query.selects
+    if "SUBSCRIBED" in query.selects:
+        names = set(subscribed)
+        if "RECURSIVEMATCH" in query.selects:
+            names |= _parents(subscribed)
+    else:
+        names = set(by_name) | _parents(by_name)
+    if special:
+        names = {name for name in names if name in by_name and by_name[name].node.special_use}
+    return names
+
+
+def _attributes(
+    spot: Spot | None, name: str, subscribed: set[str], parents: set[str], query: ListQuery
+) -> list[str]:
+    found = []
+    if spot is None:
+        found.append("\\NonExistent" if query.extended else "\\Noselect")
+    elif "r" not in spot.rights:
+        found.append("\\Noselect")
+    if name in subscribed and ("SUBSCRIBED" in query.selects or "SUBSCRIBED" in query.returns):
+        found.append("\\Subscribed")
+    found.append("\\HasChildren" if name in parents else "\\HasNoChildren")
+    if spot is not None and spot.node.special_use:
+        found.append(spot.node.special_use)
+    return found
+
+
+def _child_info(
+    name: str, subscribed: set[str], query: ListQuery, wanted: Sequence[re.Pattern[str]]
+) -> bool:
+    """CHILDINFO: a subscribed folder below it is not shown itself."""
+    if "RECURSIVEMATCH" not in query.selects:
+        return False
+    return any(
+        one.startswith(f"{name}/") and not any(p.fullmatch(one) for p in wanted)
+        for one in subscribed
+    )
+
+
+def _say(
+    session: Session, word: str, attributes: Iterable[str], name: str, child: bool = False
+) -> None:
+    line = b"* %s (%s) \"/\" %s" % (
+        word.encode(), " ".join(attributes).encode("ascii"),
+        output.mailbox(name, utf8=session.state.utf8),
+    )  # fmt: skip
+    if child:
+        line += b' ("CHILDINFO" ("SUBSCRIBED"))'
+    session.write(line + b"\r\n")
+
+
+async def _status(session: Session, spot: Spot, items: Sequence[str]) -> None:
+    """One STATUS response."""
+    services, node, login = session.services, spot.node, session.account.login
+    counting = not {"UNSEEN", "DELETED"}.isdisjoint(items)
+    view = await services.views.open(node.id, login) if counting else None
+    try:
+        found = {
+            "MESSAGES": str(node.messages), "RECENT": "0", "UIDNEXT": str(node.uidnext),
+            "UIDVALIDITY": str(node.uidvalidity), "SIZE": str(node.octets),
+            "HIGHESTMODSEQ": str(node.modseq), "MAILBOXID": f"({node.object_id})",
+            "APPENDLIMIT": str(services.limits.size),
+        }  # fmt: skip
+        if view is not None:
+            found |= {
+                "MESSAGES": str(len(view.uids)), "UIDNEXT": str(view.state.uidnext),
+                "HIGHESTMODSEQ": str(view.state.modseq), "UNSEEN": str(view.unseen(login)),
+                "DELETED": str(view.deleted()),
+            }  # fmt: skip
+    finally:
+        if view is not None:
+            services.views.close(view)
+    said = " ".join(f"{item} {found[item]}" for item in items)
+    session.write(
+        b"* STATUS %s (%s)\r\n"
+        % (output.mailbox(spot.name, utf8=session.state.utf8), said.encode("ascii"))
+    )
+
+
+def _pattern(reference: str, pattern: str) -> re.Pattern[str]:
+    """`*` is any letters, `%` any but the separator; INBOX has any case."""
+    whole = pattern if pattern.startswith("/") else reference + pattern
+    if whole.upper() == "INBOX":
+        whole = "INBOX"
+    pieces = re.split(r"([*%])", whole)
+    text = "".join(
+        ".*" if piece == "*" else "[^/]*" if piece == "%" else re.escape(piece) for piece in pieces
+    )
+    return re.compile(re.sub(r"(?:\.\*)+", ".*", text), re.DOTALL)
+
+
+def _parents(names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for name in names:
+        levels = name.split("/")
+        found.update("/".join(levels[:n]) for n in range(1, len(levels)))
+    return found
+
+
+def _has_child(name: str, names: Iterable[str]) -> bool:
+    return any(one.startswith(f"{name}/") for one in names)

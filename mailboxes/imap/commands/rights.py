@@ -1,0 +1,119 @@
+"""GETACL, SETACL, DELETEACL, LISTRIGHTS, MYRIGHTS (RFC 4314).
+
+What a role allows is the office's; rights given by hand can be less or, for accounts of the unit,
+more. Identifiers are logins, `$` and a role, and `anyone`: all who may see the mailbox at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailboxes.imap import output
+from mailboxes.imap.account import ALL_RIGHTS, spelled
+from mailboxes.imap.done import Done
+from mailboxes.imap.grammar import Grammar, SyntaxFault
+from mailboxes.imap.places import Spot, demand, locate
+from mailboxes.imap.ports import Refusal
+
+if TYPE_CHECKING:
+    from mailboxes.imap.session import Session
+
+_MAX_IDENTIFIER = 100
+
+
+async def get_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """GETACL"""
+    spot = await _spot(session, grammar, "a")
+    grammar.end()
+    services = session.services
+    given = await services.database.glance(lambda c: services.tree.acl(c, spot.node.id))
+    said = [_name(session, spot)]
+    for identifier, rights in sorted({session.account.login: spot.rights, **given}.items()):
+        said += [output.astring(identifier.encode()), output.astring(rights.encode())]
+    session.write(b"* ACL %s\r\n" % b" ".join(said))
+    return Done("These are the rights")
+
+
+async def set_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """SETACL"""
+    spot = await _spot(session, grammar, "a")
+    identifier = _identifier(grammar)
+    grammar.space()
+    text = grammar.text("rights")
+    grammar.end()
+    way = text[:1] if text[:1] in ("+", "-") else ""
+    try:
+        rights = spelled(text.removeprefix(way) if way else text)
+    except ValueError as error:
+        raise SyntaxFault(str(error)) from None
+    services = session.services
+
+    def write(conn):  # type: ignore[no-untyped-def]
+        before = services.tree.acl(conn, spot.node.id).get(identifier, "")
+        if way == "+":
+            new = spelled(before + rights)
+        elif way == "-":
+            new = "".join(letter for letter in before if letter not in rights)
+        else:
+            new = rights
+        services.tree.set_acl(conn, spot.node.id, identifier, new)
+
+    await services.database.write(write)
+    return Done("The rights are given")
+
+
+async def delete_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """DELETEACL: back to what the role allows."""
+    spot = await _spot(session, grammar, "a")
+    identifier = _identifier(grammar)
+    grammar.end()
+    services = session.services
+    await services.database.write(
+        lambda c: services.tree.set_acl(c, spot.node.id, identifier, None)
+    )
+    return Done("The rights are taken back")
+
+
+async def list_rights(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """LISTRIGHTS: none is bound to another."""
+    spot = await _spot(session, grammar, "a")
+    identifier = _identifier(grammar)
+    grammar.end()
+    session.write(
+        b'* LISTRIGHTS %s %s "" %s\r\n'
+        % (
+            _name(session, spot), output.astring(identifier.encode()),
+            " ".join(ALL_RIGHTS).encode(),
+        )
+    )  # fmt: skip
+    return Done("These are the rights that can be given")
+
+
+async def my_rights(session: Session, grammar: Grammar, *, uid: bool) -> Done:
+    """MYRIGHTS"""
+    spot = await _spot(session, grammar, "l")
+    grammar.end()
+    rights = output.astring(spot.rights.encode())
+    session.write(b"* MYRIGHTS %s %s\r\n" % (_name(session, spot), rights))
+    return Done("These are your rights")
+
+
+async def _spot(session: Session, grammar: Grammar, right: str) -> Spot:
+    grammar.space()
+    name = grammar.mailbox()
+    account, services = session.account, session.services
+    spot = await services.database.glance(lambda c: locate(services.tree, c, account, name))
+    demand(spot, right)
+    return spot
+
+
+def _identifier(grammar: Grammar) -> str:
+    grammar.space()
+    identifier = grammar.text("an identifier")
+    if not identifier or len(identifier) > _MAX_IDENTIFIER or identifier.startswith("-"):
+        raise Refusal("An identifier is a login, $ and a role, or anyone", code="CANNOT")
+    return identifier
+
+
+def _name(session: Session, spot: Spot) -> bytes:
+    return output.mailbox(spot.name, utf8=session.state.utf8)

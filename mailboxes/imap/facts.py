@@ -1,0 +1,136 @@
+"""What SORT, THREAD and the SENT keys of SEARCH ask about a content: computed once, then kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email.utils import parsedate_tz
+
+from sqlalchemy import Connection
+
+from mailboxes.charset import wire_octets
+from mailboxes.decode import decode_text
+from mailboxes.imap.loading import Loaded, Loader
+from mailboxes.imap.sections import choose_fields
+
+_KEPT = 50_000
+_ID = re.compile(r'<\s*((?:"(?:[^"\\]|\\.)*"|[^<>"])+)>')
+_LEADER = re.compile(
+    r"(?:\[[^\[\]]*\]\s*)*(?:re|fwd?|fw)\s*(?:\[[^\[\]]*\]\s*)?:\s*", re.IGNORECASE
+)
+_BLOB = re.compile(r"\[[^\[\]]*\]\s*")
+_TRAILER = re.compile(r"(?:\s|\(fwd\))+\Z", re.IGNORECASE)
+_FORWARDED = re.compile(r"\[fwd:(.*)\]\Z", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One content."""
+
+    day: date | None  # of the Date field, as it stands there
+    sent: float | None  # the same as Unix time
+    subject: str  # base subject, casefolded
+    is_reply: bool
+    from_: str  # sort keys: the mailbox of the first address, casefolded
+    to: str
+    cc: str
+    message_id: str
+    references: tuple[str, ...]  # and In-Reply-To, if there are none
+
+
+class FactBook:
+    """The facts of many contents; for one process."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._kept: OrderedDict[int, Facts] = OrderedDict()
+
+    def look(self, conn: Connection, content_ids: Iterable[int]) -> dict[int, Facts]:
+        """The facts by content id; may run in any thread."""
+        wanted = dict.fromkeys(content_ids)
+        kept = self._kept
+        found = {one: kept[one] for one in wanted if one in kept}
+        missing = [one for one in wanted if one not in found]
+        for content_id, loaded in self._loader.load(conn, missing, octets=True).items():
+            found[content_id] = kept[content_id] = facts_of(loaded)
+        while len(kept) > _KEPT:
+            try:
+                kept.popitem(last=False)
+            except KeyError:
+                break
+        return found
+
+
+def facts_of(content: Loaded) -> Facts:
+    """The facts, from the envelope and the header."""
+    envelope = json.loads(content.row.envelope)
+    day, sent = _date(envelope[0])
+    subject, is_reply = base_subject(_text(envelope[1]))
+    references: tuple[str, ...] = ()
+    if b"references" in content.header[:65_536].lower():
+        field = choose_fields(content.header, (b"References",), leave_out=False)
+        references = message_ids(field.decode("utf-8", "surrogateescape"))
+    if not references:
+        references = message_ids(envelope[8] or "")[:1]
+    own = message_ids(envelope[9] or "")
+    return Facts(
+        day=day, sent=sent, subject=subject.casefold(), is_reply=is_reply,
+        from_=_first(envelope[2]), to=_first(envelope[5]), cc=_first(envelope[6]),
+        message_id=own[0] if own else "", references=references,
+    )  # fmt: skip
+
+
+def message_ids(text: str) -> tuple[str, ...]:
+    """The msg-ids in a field, without brackets and quotes that mean nothing."""
+    return tuple(
+        dict.fromkeys(re.sub(r'"([^"\\\s]*)"', r"\1", one).strip() for one in _ID.findall(text))
+    )
+
+
+def base_subject(subject: str) -> tuple[str, bool]:
+    """The base subject (RFC 5256, 2.1), and whether the subject is that of a reply or forward."""
+    text = " ".join(subject.split())
+    is_reply = False
+    while True:
+        before = text
+        trimmed = _TRAILER.sub("", text)
+        is_reply = is_reply or "(fwd)" in text[len(trimmed) :].lower()
+        text = trimmed
+        while True:
+            leader = _LEADER.match(text)
+            if leader is not None and leader.end():
+                text, is_reply = text[leader.end() :], True
+                continue
+            blob = _BLOB.match(text)
+            if blob is not None and text[blob.end() :].strip():
+                text = text[blob.end() :]
+                continue
+            break
+        forwarded = _FORWARDED.match(text)
+        if forwarded is not None:
+            text, is_reply = forwarded[1].strip(), True
+        if text == before:
+            return text, is_reply
+
+
+def _text(value: str | None) -> str:
+    return decode_text(wire_octets(value)) if value else ""
+
+
+def _first(addresses: list[list[str | None]] | None) -> str:
+    return (addresses[0][2] or "").casefold() if addresses else ""
+
+
+def _date(value: str | None) -> tuple[date | None, float | None]:
+    parsed = parsedate_tz(value) if value else None
+    if parsed is None:
+        return None, None
+    try:
+        local = datetime(*parsed[:6], tzinfo=UTC)
+        return local.date(), local.timestamp() - (parsed[9] or 0)
+    except (ValueError, OverflowError):
+        return None, None

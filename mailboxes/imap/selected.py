@@ -1,0 +1,196 @@
+"""The folder that a client has selected: its numbering, and what it has been told.
+
+Message numbers are the client's own: they change only when it is told so, at moments when RFC 3501
+(7.4.1) allows that.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Collection, Iterable
+
+from mailboxes.flags import parted
+from mailboxes.imap import output
+from mailboxes.imap.folder_view import FolderView, Row, index
+from mailboxes.imap.ports import Refusal
+from mailboxes.imap.syntax import NumberSet, numbers_text
+
+FIXED_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
+
+
+class Selected:
+    """One client's folder."""
+
+    def __init__(
+        self, view: FolderView, name: str, owner: str, account: str, rights: str, *, readonly: bool
+    ) -> None:
+        """`name` as the account sees it; `rights` are the account's in this folder."""
+        self.view = view
+        self.name = name
+        self.owner = owner
+        self.account = account
+        self.rights = rights
+        self.readonly = readonly
+        self.uids: array[int] = view.uids
+        self.told = view.state.modseq
+        self.keywords = len(view.keywords)
+        self.saved: list[int] = []  # UIDs, of SEARCH with SAVE (RFC 5182)
+        self._gone: set[int] = set()  # UIDs that the client still counts
+
+    @property
+    def folder_id(self) -> int:
+        return self.view.folder_id
+
+    def row(self, uid: int) -> Row | None:
+        """The message; None if it is gone, though the client does not know yet."""
+        return self.view.rows.get(uid)
+
+    def flags(self, uid: int) -> str:
+        """The message's flags in their stored form."""
+        return self.view.flags(uid, self.account)
+
+    def number(self, uid: int) -> int:
+        """The client's number of the message."""
+        return index(self.uids, uid) + 1
+
+    def may(self, right: str) -> bool:
+        """Whether the account may do that here, in a folder that is not just examined."""
+        return right in self.rights and not self.readonly
+
+    # Which messages
+
+    def by_uid(self, numbers: NumberSet) -> list[int]:
+        """The UIDs of that set that the client knows of, rising; `*` is the last one."""
+        if numbers.saved:
+            return [uid for uid in self.saved if self._has(uid)]
+        if not self.uids:
+            return []
+        found: list[int] = []
+        for low, high in numbers.bounded(self.uids[-1]):
+            found.extend(self.uids[index(self.uids, low) : index(self.uids, high + 1)])
+        return found
+
+    def by_number(self, numbers: NumberSet) -> list[int]:
+        """The same for message numbers. Raises Refusal (BAD) for one that there is not."""
+        if numbers.saved:
+            return [uid for uid in self.saved if self._has(uid)]
+        count = len(self.uids)
+        found: list[int] = []
+        for low, high in numbers.bounded(count):
+            if not 0 < low <= high <= count:
+                raise Refusal(
+                    f"there is no message {high or 1}, the folder has {count}", code="BAD"
+                )
+            found.extend(self.uids[low - 1 : high])
+        return found
+
+    def pick(self, numbers: NumberSet, *, uid: bool) -> list[int]:
+        """The UIDs of the messages of a command."""
+        return self.by_uid(numbers) if uid else self.by_number(numbers)
+
+    def _has(self, uid: int) -> bool:
+        place = index(self.uids, uid)
+        return place < len(self.uids) and self.uids[place] == uid
+
+    # What the client is told
+
+    def news(
+        self, *, expunges: bool, vanished: bool, modseqs: bool, uids: bool,
+        told: Collection[int] = (),
+    ) -> list[bytes]:  # fmt: skip
+        """The untagged responses for all that has changed since; `told` are UIDs whose flags
+        the client is told otherwise. `vanished`: by UID (RFC 7162), `modseqs`: with MODSEQ."""
+        view = self.view
+        said: list[bytes] = []
+        if view.state.modseq == self.told and not (expunges and self._gone):
+            return said
+        change = view.since(self.told)
+        known = view.rows
+        if change is None:
+            changed: Iterable[int] = [uid for uid, row in known.items() if row.modseq > self.told]
+            self._gone.update(uid for uid in self.uids if uid not in known)
+        else:
+            changed = [uid for uid in change.changed if uid in known]
+            self._gone.update(uid for uid in change.removed if self._has(uid))
+        self.told = view.state.modseq
+        if expunges and self._gone:
+            said.extend(self._expunge(vanished=vanished))
+        last = self.uids[-1] if self.uids else 0
+        fresh = list(view.uids[index(view.uids, last + 1) :])
+        if fresh:
+            if self.uids is not view.uids and not self._gone:
+                self.uids = view.uids
+            else:
+                self.uids = array("I", self.uids)
+                self.uids.extend(fresh)
+            said.append(b"* %d EXISTS\r\n" % len(self.uids))
+        elif not self._gone:
+            self.uids = view.uids
+        if len(view.keywords) != self.keywords:
+            self.keywords = len(view.keywords)
+            said.append(self.flags_line())
+            said.append(self.permanent_flags_line())
+        said.extend(
+            self.fetch_line(uid, modseq=modseqs, uid_too=uids)
+            for uid in sorted(changed)
+            if uid <= last and uid not in told
+        )
+        return said
+
+    def _expunge(self, *, vanished: bool) -> list[bytes]:
+        gone = sorted(self._gone)
+        self._gone.clear()
+        if vanished:
+            said = [b"* VANISHED %s\r\n" % numbers_text(gone).encode("ascii")]
+        else:
+            said = [b"* %d EXPUNGE\r\n" % self.number(uid) for uid in reversed(gone)]
+        dropped = set(gone)
+        self.uids = array("I", [uid for uid in self.uids if uid not in dropped])
+        self.saved = [uid for uid in self.saved if uid not in dropped]
+        return said
+
+    def fetch_line(self, uid: int, *, modseq: bool, uid_too: bool, flags: bool = True) -> bytes:
+        """FETCH with the flags of one message."""
+        parts = []
+        if uid_too:
+            parts.append(b"UID %d" % uid)
+        if flags:
+            parts.append(b"FLAGS " + output.flags(self.flags(uid)))
+        if modseq:
+            parts.append(b"MODSEQ (%d)" % self.view.rows[uid].modseq)
+        return b"* %d FETCH (%s)\r\n" % (self.number(uid), b" ".join(parts))
+
+    def flags_line(self) -> bytes:
+        """FLAGS: all that messages here have."""
+        return b"* FLAGS %s\r\n" % _listed(FIXED_FLAGS, self.view.keywords)
+
+    def permanent_flags_line(self) -> bytes:
+        """PERMANENTFLAGS: those that this client may change."""
+        allowed: list[str] = []
+        if not self.readonly:
+            allowed += [
+                flag for flag in FIXED_FLAGS
+                if right_for(flag) in self.rights
+            ]  # fmt: skip
+            if "w" in self.rights:
+                allowed += [*self.view.keywords, "\\*"]
+        flags = _listed(allowed, ())
+        return b"* OK [PERMANENTFLAGS %s] Flags that can be changed\r\n" % flags
+
+    def settable(self, flags: Iterable[str]) -> list[str]:
+        """Those of the flags that the account may set or take here."""
+        return [flag for flag in flags if right_for(flag) in self.rights]
+
+
+def right_for(flag: str) -> str:
+    """The right to change that flag (RFC 4314, 4)."""
+    return {"\\seen": "s", "\\deleted": "t"}.get(flag.lower(), "w")
+
+
+def _listed(first: Iterable[str], then: Iterable[str]) -> bytes:
+    return output.flags(" ".join((*first, *then)))
+
+
+def is_deleted(flags: str) -> bool:
+    """Whether \\Deleted is among them."""
+    return "\\Deleted" in parted(flags)

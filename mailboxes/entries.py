@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailboxes.addresses import take_apart
 from mailboxes.tokens import fold, short_tokens, tokens
 
 NAMED = ("subject", "from", "to", "cc", "bcc")  # the fields that have a column each
@@ -86,12 +87,14 @@ class Head:
         named = {
             name: "\n".join(values) if values else None
             for name in NAMED
-            for values in [[value for other, value in folded if other == name]]
+            for values in [[_spelled(name, value) for other, value in folded if other == name]]
         }
         return cls(named, "".join(f"\n{name}: {value}" for name, value in folded))
 
     def has(self, text: str, field: str) -> bool:
         """Whether a field of that name, or any field, contains the folded text."""
+        if field in NAMED:
+            return text in (self.named[field] or "") and self.named[field] is not None
         return text in self.text if not field else head_has(self.text, text, field)
 
 
@@ -104,6 +107,14 @@ class Prepared:
     title: str
     body: str | None
     grams: Grams | None
+
+
+def _spelled(name: str, value: str) -> str:
+    """A field's text, for an address field with addresses without what may stand inside them."""
+    if name == "subject" or "(" not in value:
+        return value
+    specs = [f"{one.mailbox}@{one.host}" for one in take_apart(value) if one.mailbox and one.host]
+    return "\n".join([value, *(spec for spec in specs if spec not in value)])
 
 
 def prepare(entry: Entry) -> Prepared:

@@ -82,6 +82,8 @@ def _folders(metadata: MetaData) -> Table:
         Column("created", BigInteger, nullable=False),
         Column("messages", Integer, nullable=False, server_default="0"),  # how many
         Column("octets", BigInteger, nullable=False, server_default="0"),  # of all of them
+        # The first UID that no client has been told of as \\Recent (RFC 3501, 2.3.2).
+        Column("recent", BigInteger, nullable=False, server_default="1"),
         UniqueConstraint("owner_id", "name"),
     )
 

@@ -35,6 +35,7 @@ class Node:
     modseq: int
     messages: int
     octets: int
+    recent: int  # the first UID that no client has been told of as \\Recent
 
     @property
     def object_id(self) -> str:
@@ -73,8 +74,9 @@ class FolderTree:
         return _node(row)
 
     def create(
-        self, conn: Connection, owner: str, name: str, now: datetime, special_use: str = ""
-    ) -> Node:
+        self, conn: Connection, owner: str, name: str, now: datetime, special_use: str = "",
+        *, subscribed: bool = True,
+    ) -> Node:  # fmt: skip
         """Make a folder, and those above it that are missing; subscribed, or Thunderbird hides it.
 
         Raises FolderExists, NoSuchFolder without the owner, ValueError for what is no name.
@@ -94,9 +96,10 @@ class FolderTree:
             [
                 {
                     "owner_id": owner_id, "name": path,
-                    "special_use": special_use if path == name else "", "subscribed": True,
+                    "special_use": special_use if path == name else "",
+                    "subscribed": subscribed and path == name,
                     "uidvalidity": uidvalidity, "uidnext": 1, "modseq": 1,
-                    "created": milliseconds(now), "messages": 0, "octets": 0,
+                    "created": milliseconds(now), "messages": 0, "octets": 0, "recent": 1,
                 }
                 for path in missing
             ],
@@ -157,6 +160,17 @@ class FolderTree:
         )  # fmt: skip
         return node
 
+    def claim_recent(self, conn: Connection, folder_id: int, up_to: int) -> int:
+        """Take what is \\Recent, up to that UID, for one client; the first UID that it was."""
+        table = self._tables.folders
+        before = conn.execute(
+            select(table.c.recent).where(table.c.id == folder_id).with_for_update()
+        ).scalar_one_or_none()
+        if before is None or before >= up_to:
+            return up_to
+        conn.execute(update(table).where(table.c.id == folder_id).values(recent=up_to))
+        return int(before)
+
     # Subscriptions
 
     def subscriptions(self, conn: Connection, account: str) -> dict[str, bool]:
@@ -192,6 +206,11 @@ class FolderTree:
         for row in conn.execute(query):
             found.setdefault(row.folder_id, {})[row.identifier] = row.rights
         return found
+
+    def unsubscribe_all(self, conn: Connection, folder_ids: Sequence[int]) -> None:
+        """Take back that these folders were subscribed for everybody when they were made."""
+        table = self._tables.folders
+        conn.execute(update(table).where(table.c.id.in_(folder_ids)).values(subscribed=False))
 
     def set_acl(
         self, conn: Connection, folder_id: int, identifier: str, rights: str | None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 
+_START = 300  # octets
+
 
 class Gone(Exception):
     """The client has closed the connection, or it broke."""
@@ -28,7 +30,11 @@ class Nudged(Exception):
 
 
 class LongLine(Exception):
-    """The line was longer than allowed; all of it has been skipped."""
+    """The line was longer than allowed; all of it has been skipped, and `start` is how it began."""
+
+    def __init__(self, start: bytes) -> None:
+        super().__init__("the line is too long")
+        self.start = start
 
 
 class Wire:
@@ -104,10 +110,11 @@ class Wire:
         Raises Gone, TimeUp, Interrupted, Nudged if that is wanted, or LongLine once the end of the
         long line was seen.
         """
-        skipping = False
+        skipping, start = False, b""
         seen = 0
         while (end := self._waiting.find(b"\n", seen)) < 0:
             if len(self._waiting) > longest:
+                start = start if skipping else bytes(self._waiting[:_START])
                 skipping = True
                 self._waiting.clear()
             seen = len(self._waiting)
@@ -119,7 +126,7 @@ class Wire:
         del self._waiting[: end + 1]
         self._resume()
         if skipping or len(line) > longest:
-            raise LongLine
+            raise LongLine(start or line[:_START])
         return line
 
     async def piece(self, deadline: float, most: int = 0) -> bytes:

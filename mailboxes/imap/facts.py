@@ -33,11 +33,13 @@ class Facts:
 
     day: date | None  # of the Date field, as it stands there
     sent: float | None  # the same as Unix time
-    subject: str  # base subject, casefolded
+    subject: str  # base subject; this and the sort keys in capitals, as RFC 5051 compares them
     is_reply: bool
-    from_: str  # sort keys: the mailbox of the first address, casefolded
+    from_: str  # sort keys: the mailbox of the first address
     to: str
     cc: str
+    shown_from: str  # what a reader sees of the first address (RFC 5957)
+    shown_to: str
     message_id: str
     references: tuple[str, ...]  # and In-Reply-To, if there are none
 
@@ -78,8 +80,9 @@ def facts_of(content: Loaded) -> Facts:
         references = message_ids(envelope[8] or "")[:1]
     own = message_ids(envelope[9] or "")
     return Facts(
-        day=day, sent=sent, subject=subject.casefold(), is_reply=is_reply,
-        from_=_first(envelope[2]), to=_first(envelope[5]), cc=_first(envelope[6]),
+        day=day, sent=sent, subject=subject.upper(), is_reply=is_reply,
+        shown_from=_shown(envelope[2]), shown_to=_shown(envelope[5]), from_=_first(envelope[2]),
+        to=_first(envelope[5]), cc=_first(envelope[6]),
         message_id=own[0] if own else "", references=references,
     )  # fmt: skip
 
@@ -122,7 +125,16 @@ def _text(value: str | None) -> str:
 
 
 def _first(addresses: list[list[str | None]] | None) -> str:
-    return (addresses[0][2] or "").casefold() if addresses else ""
+    return (addresses[0][2] or "").upper() if addresses else ""
+
+
+def _shown(addresses: list[list[str | None]] | None) -> str:
+    if not addresses:
+        return ""
+    name, _, mailbox, host = addresses[0]
+    if name:
+        return _text(name).upper()
+    return f"{mailbox or ''}@{host}".upper() if host else (mailbox or "").upper()
 
 
 def _date(value: str | None) -> tuple[date | None, float | None]:

@@ -76,6 +76,7 @@ class FolderView:
     rows: dict[int, Row] = field(default_factory=dict)  # by UID
     own: dict[str, dict[int, bool]] = field(default_factory=dict)  # account -> UID -> \\Seen
     users: int = 0
+    claimed: int = 0  # the UID up to which a client of this process was told of \\Recent
     gone: bool = False  # the folder was removed
     log: deque[Change] = field(default_factory=lambda: deque(maxlen=_LOG))
     handed: set[int] = field(default_factory=set)  # UIDs, since then

@@ -71,7 +71,9 @@ _FLAG_KEYS = {
     "ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged",
     "SEEN": "\\Seen",
 }  # fmt: skip
-_SORT_KEYS = frozenset({"ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"})
+_SORT_KEYS = frozenset({
+    "ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO",
+})  # fmt: skip
 _STATUS_ITEMS = frozenset({
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ", "DELETED",
     "MAILBOXID", "APPENDLIMIT",
@@ -591,22 +593,25 @@ class Grammar:
 
     def search_program(self) -> SearchProgram:
         """[RETURN (...)] [CHARSET name] keys"""
-        returns = None
-        if self.follows(b"RETURN"):
-            self._at += len(b"RETURN")
-            self.space()
-            returns = tuple(self.several(lambda: self.word("a RETURN option"), empty=True))
-            unknown = set(returns) - _SEARCH_RETURNS
-            if unknown:
-                raise SyntaxFault(f"SEARCH does not return {', '.join(sorted(unknown))}")
-            returns = returns or ("ALL",)
-            self.space()
+        returns = self.returns()
         charset = ""
         if self.follows(b"CHARSET "):
             self._at += len(b"CHARSET ")
             charset = self.text("the name of a charset")
             self.space()
         return SearchProgram(self._all_keys(charset), returns)
+
+    def returns(self) -> tuple[str, ...] | None:
+        """[RETURN (...)] and a blank (RFC 4731, RFC 5267); None without it."""
+        if not self.skip(b"RETURN"):
+            return None
+        self.space()
+        found = tuple(self.several(lambda: self.word("a RETURN option"), empty=True))
+        unknown = set(found) - _SEARCH_RETURNS
+        if unknown:
+            raise SyntaxFault(f"SEARCH does not return {', '.join(sorted(unknown))}")
+        self.space()
+        return found or ("ALL",)
 
     def sorted_program(self) -> SearchProgram:
         """charset keys, as SORT and THREAD have them."""
@@ -709,15 +714,22 @@ class _SearchReader:
     def _object(self, word: str) -> SearchKey:
         return SearchKey(SearchName(word), (self._grammar.text("an object's id"),))
 
-    def _simple(self, word: str) -> SearchKey | None:
+    def _simple(self, word: str) -> SearchKey | None:  # noqa: PLR0911  # one for each key
         if word in _FLAG_KEYS:
             return SearchKey(SearchName.FLAG, (_FLAG_KEYS[word],))
         if word.startswith("UN") and word[2:] in _FLAG_KEYS:
             return _not(SearchKey(SearchName.FLAG, (_FLAG_KEYS[word[2:]],)))
-        if word in ("ALL", "OLD"):  # nothing is ever \Recent here
-            return SearchKey(SearchName.ALL)
-        if word in ("NEW", "RECENT"):
-            return SearchKey(SearchName.NONE)
+        recent = SearchKey(SearchName.FLAG, ("\\Recent",))
+        match word:
+            case "ALL":
+                return SearchKey(SearchName.ALL)
+            case "RECENT":
+                return recent
+            case "OLD":
+                return _not(recent)
+            case "NEW":
+                unseen = _not(SearchKey(SearchName.FLAG, ("\\Seen",)))
+                return SearchKey(SearchName.AND, keys=(recent, unseen))
         return None
 
     def _modseq(self, _word: str) -> SearchKey:

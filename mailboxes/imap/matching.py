@@ -57,8 +57,6 @@ class Matcher:
         match key.name:
             case SearchName.ALL:
                 return rows
-            case SearchName.NONE:
-                return ()
             case SearchName.AND:
                 # What is dear to find out is asked of what is left.
                 for one in sorted(key.keys, key=_cost):
@@ -122,7 +120,12 @@ class Matcher:
                 return lambda row: row.arrived <= edge
             case SearchName.SEQUENCE | SearchName.UID:
                 assert key.numbers is not None  # noqa: S101
-                uids = set(selected.pick(key.numbers, uid=key.name is SearchName.UID))
+                by_uid = key.name is SearchName.UID
+                uids = set(
+                    selected.by_uid(key.numbers)
+                    if by_uid
+                    else selected.by_number(key.numbers, lenient=True)
+                )
                 return lambda row: row.uid in uids
             case SearchName.MODSEQ:
                 return lambda row: row.modseq >= number
@@ -133,6 +136,8 @@ class Matcher:
         wanted, view, account = flag.lower(), self._selected.view, self._selected.account
         if wanted == "\\seen":
             return lambda row: row.uid in view.rows and view.is_seen(row.uid, account)
+        if wanted == "\\recent":
+            return lambda row: self._selected.is_recent(row.uid)
         known: dict[str, bool] = {}
 
         def has(row: Row) -> bool:

@@ -15,6 +15,7 @@ from mailboxes.imap.folder_view import FolderView, Row, index
 from mailboxes.imap.ports import Refusal
 from mailboxes.imap.syntax import NumberSet, numbers_text
 
+NEVER = 1 << 32  # above all UIDs: nothing is \\Recent
 FIXED_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 
 
@@ -22,8 +23,9 @@ class Selected:
     """One client's folder."""
 
     def __init__(
-        self, view: FolderView, name: str, owner: str, account: str, rights: str, *, readonly: bool
-    ) -> None:
+        self, view: FolderView, name: str, owner: str, account: str, rights: str,
+        *, readonly: bool,
+    ) -> None:  # fmt: skip
         """`name` as the account sees it; `rights` are the account's in this folder."""
         self.view = view
         self.name = name
@@ -31,6 +33,8 @@ class Selected:
         self.account = account
         self.rights = rights
         self.readonly = readonly
+        self.claimed = 0  # the UID up to which somebody was told of what is \\Recent
+        self._recent: list[tuple[int, int]] = []  # UIDs that are so for this client: from, up to
         self.uids: array[int] = view.uids
         self.told = view.state.modseq
         self.keywords = len(view.keywords)
@@ -48,6 +52,28 @@ class Selected:
     def flags(self, uid: int) -> str:
         """The message's flags in their stored form."""
         return self.view.flags(uid, self.account)
+
+    def flag_list(self, uid: int) -> bytes:
+        """The message's flags as FETCH tells them."""
+        flags = self.flags(uid)
+        if self.is_recent(uid):
+            flags = f"{flags} \\Recent".lstrip()
+        return output.flags(flags)
+
+    def is_recent(self, uid: int) -> bool:
+        """Whether it is \\Recent for this client."""
+        return any(low <= uid < high for low, high in self._recent)
+
+    def claim(self, low: int, high: int) -> None:
+        """The messages from that UID up to that one are \\Recent for this client."""
+        self.claimed = high
+        if low < high:
+            self._recent.append((low, high))
+
+    @property
+    def recent(self) -> int:
+        """How many messages are \\Recent for this client."""
+        return sum(index(self.uids, high) - index(self.uids, low) for low, high in self._recent)
 
     def number(self, uid: int) -> int:
         """The client's number of the message."""
@@ -70,18 +96,19 @@ class Selected:
             found.extend(self.uids[index(self.uids, low) : index(self.uids, high + 1)])
         return found
 
-    def by_number(self, numbers: NumberSet) -> list[int]:
-        """The same for message numbers. Raises Refusal (BAD) for one that there is not."""
+    def by_number(self, numbers: NumberSet, *, lenient: bool = False) -> list[int]:
+        """The same for message numbers. Raises Refusal (BAD) for one that there is not, unless it
+        is `lenient`, as SEARCH must be."""
         if numbers.saved:
             return [uid for uid in self.saved if self._has(uid)]
         count = len(self.uids)
         found: list[int] = []
         for low, high in numbers.bounded(count):
-            if not 0 < low <= high <= count:
+            if not lenient and not 0 < low <= high <= count:
                 raise Refusal(
                     f"there is no message {high or 1}, the folder has {count}", code="BAD"
                 )
-            found.extend(self.uids[low - 1 : high])
+            found.extend(self.uids[max(low - 1, 0) : high])
         return found
 
     def pick(self, numbers: NumberSet, *, uid: bool) -> list[int]:
@@ -124,6 +151,8 @@ class Selected:
                 self.uids = array("I", self.uids)
                 self.uids.extend(fresh)
             said.append(b"* %d EXISTS\r\n" % len(self.uids))
+            if self.claimed < NEVER:
+                said.append(b"* %d RECENT\r\n" % self.recent)
         elif not self._gone:
             self.uids = view.uids
         if len(view.keywords) != self.keywords:
@@ -155,7 +184,7 @@ class Selected:
         if uid_too:
             parts.append(b"UID %d" % uid)
         if flags:
-            parts.append(b"FLAGS " + output.flags(self.flags(uid)))
+            parts.append(b"FLAGS " + self.flag_list(uid))
         if modseq:
             parts.append(b"MODSEQ (%d)" % self.view.rows[uid].modseq)
         return b"* %d FETCH (%s)\r\n" % (self.number(uid), b" ".join(parts))

@@ -40,6 +40,8 @@ class State:
     account: Account | None = None
     selected: Selected | None = None
     enabled: set[str] = field(default_factory=set)  # ENABLE, in capital letters
+    subscribes: bool = False  # the client has subscribed to a folder itself
+    created: list[int] = field(default_factory=list)  # folders that it has made before that
 
     @property
     def utf8(self) -> bool:
@@ -151,8 +153,7 @@ class Session:
             raise Leave(self._leaving)
         try:
             limits = self.services.limits
-            longest = limits.line if self.state.account else limits.command_before_login
-            return await self.connection.wire.line(longest, self.deadline, nudged=nudged)
+            return await self.connection.wire.line(limits.line, self.deadline, nudged=nudged)
         except TimeUp:
             raise Leave("You were silent for too long; please connect again") from None
         except Interrupted:
@@ -191,7 +192,9 @@ class Session:
             else:
                 command = await self.rest(command)
                 done = await self._run(tag, name, command)
-        except LongLine:
+        except LongLine as error:
+            match = _TAGGED.match(error.start)
+            tag = match[1].decode("ascii") if match else tag
             done = self._wrong("The line is too long")
         except SyntaxFault as fault:
             done = self._wrong(f"{fault}")
@@ -313,6 +316,8 @@ class Session:
             self.unselect()
             self.untagged("OK [CLOSED] The folder was removed")
             return
+        if selected.claimed < selected.view.state.uidnext and not selected.readonly:
+            await self.claim_recent(selected)
         for line in selected.news(
             expunges=expunges, vanished=self.state.qresync, modseqs=self.state.condstore,
             uids=self.state.condstore or self.state.rev2, told=told,
@@ -325,6 +330,23 @@ class Session:
         selected, self.state.selected = self.state.selected, None
         if selected is not None:
             self.services.views.close(selected.view)
+
+    async def claim_recent(self, selected: Selected) -> None:
+        """Make this client the one that is told of what is \\Recent, unless another was."""
+        services, view = self.services, selected.view
+        up_to = view.state.uidnext
+        if view.claimed >= up_to:  # another client of this process was told
+            selected.claimed = up_to
+            return
+        before, view.claimed = view.claimed, up_to
+        try:
+            first = await services.database.write(
+                lambda c: services.tree.claim_recent(c, view.folder_id, up_to)
+            )
+        except BaseException:
+            view.claimed = before
+            raise
+        selected.claim(first, up_to)
 
     # Small things
 
@@ -341,6 +363,13 @@ class Session:
         if self.state.selected is None:
             raise Refusal("Please select a mailbox first", "请先打开一个文件夹", code="BAD")
         return self.state.selected
+
+    def enable_condstore(self) -> None:
+        """The client has shown that it knows CONDSTORE (RFC 7162, 3.1)."""
+        if not self.state.condstore and self.state.selected is not None:
+            highest = self.state.selected.view.state.modseq
+            self.untagged(f"OK [HIGHESTMODSEQ {highest}] The newest change")
+        self.state.enabled.add("CONDSTORE")
 
     def capability(self) -> bytes:
         """What there is, at this moment."""

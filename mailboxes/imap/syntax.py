@@ -95,7 +95,6 @@ class SearchName(StrEnum):
     MODSEQ = "MODSEQ"
     EMAILID = "EMAILID"
     THREADID = "THREADID"
-    NONE = "NONE"
 
 
 @dataclass(frozen=True, slots=True)

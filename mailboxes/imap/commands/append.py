@@ -6,6 +6,7 @@ filed or none.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -23,6 +24,7 @@ from mailboxes.imap.room import make_room
 from mailboxes.imap.selected import right_for
 from mailboxes.imap.services import Services
 from mailboxes.imap.syntax import AppendHead, numbers_text
+from mailboxes.imap.unbinary import NotEncodable, without_nul
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
@@ -130,10 +132,26 @@ class _Reader:
                 self._unread -= len(piece)
                 spool.write(piece)
             spool.finish()
+            if head.binary:
+                spool = await self._encoded(spool)
         except BaseException:
             spool.close()
             raise
         return _Arrival(head, spool)
+
+    async def _encoded(self, spool: Spool) -> Spool:
+        """The message of a literal8, as every client can read it."""
+        try:
+            octets = await asyncio.to_thread(lambda: without_nul(spool.read()))
+        except NotEncodable:
+            raise Refusal(
+                "The message has a NUL outside of its parts", "邮件头含有空字符", code="CANNOT"
+            ) from None
+        other = self._session.services.house.spool()
+        other.write(octets)
+        other.finish()
+        spool.close()
+        return other
 
     async def _read_literal(self) -> None:
         """The literal that stands for the name of the mailbox, and what is behind it."""

@@ -29,7 +29,7 @@ async def store(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     if selected.readonly:
         raise read_only()
     if change.unchanged_since is not None:
-        session.state.enabled.add("CONDSTORE")
+        session.enable_condstore()
     uids = selected.pick(numbers, uid=uid)
     allowed = selected.settable(change.flags)
     if change.flags and not allowed:

@@ -61,7 +61,7 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     uids = selected.pick(numbers, uid=uid)
     items = list(dict.fromkeys(query.items))
     if query.changed_since is not None or any(item.name == "MODSEQ" for item in items):
-        session.state.enabled.add("CONDSTORE")
+        session.enable_condstore()
     if query.changed_since is not None:
         uids = await _changed(session, query, uids, uid=uid)
         if not any(item.name == "MODSEQ" for item in items):
@@ -169,7 +169,7 @@ class _Fetcher:
                 else:
                     session.write(answer)
             if row.uid in self._fresh and not self._tells_flags:
-                session.write(b" FLAGS " + output.flags(self._selected.flags(row.uid)))
+                session.write(b" FLAGS " + self._selected.flag_list(row.uid))
             session.write(b")\r\n")
             if number % 64 == 63:
                 await session.flush_some()
@@ -210,7 +210,7 @@ class _Fetcher:
     ) -> Answer:
         match item.name:
             case "FLAGS":
-                return output.flags(self._selected.flags(row.uid))
+                return self._selected.flag_list(row.uid)
             case "UID":
                 return b"%d" % row.uid
             case "RFC822.SIZE":

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from mailboxes.errors import FolderExists
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import Spot, demand, locate, new_name, rights_in
@@ -45,12 +44,14 @@ async def create(session: Session, grammar: Grammar, *, uid: bool) -> Done:
             raise Refusal(
                 f"There is a mailbox for {use[1:]} already", "已有同一用途的文件夹", code="USEATTR"
             )
-        made = tree.create(conn, root.owner, inner, now, use)
+        own = session.state.subscribes
+        made = tree.create(conn, root.owner, inner, now, use, subscribed=not own)
         for identifier, rights in acl.items():
             tree.set_acl(conn, made.id, identifier, rights)
         return made
 
     made = await services.database.write(write)
+    session.state.created.append(made.id)
     return Done("The mailbox is there", f"MAILBOXID ({made.object_id})")
 
 
@@ -137,22 +138,25 @@ async def _subscribe(session: Session, grammar: Grammar, *, on: bool) -> Done:
     root, inner = new_name(account, name)
     if on:
         await services.database.glance(lambda c: locate(services.tree, c, account, name))
-    await services.database.write(
-        lambda c: services.tree.subscribe(c, account.login, root.name(inner), on=on)
-    )
+    # A folder that a client makes is subscribed, for clients that would hide it from themselves;
+    # this one sees to that itself.
+    created, session.state.created = session.state.created, []
+    session.state.subscribes = True
+
+    def write(conn: Connection) -> None:
+        services.tree.unsubscribe_all(conn, created)
+        services.tree.subscribe(conn, account.login, root.name(inner), on=on)
+
+    await services.database.write(write)
     return Done("Subscribed" if on else "Not subscribed any more")
 
 
 async def _empty_inbox(session: Session, spot: Spot, inner: str) -> Done:
     services, person, now = session.services, session.account.person, session.services.now()
 
-    def make(conn: Connection) -> Node:
-        try:
-            return services.tree.create(conn, spot.root.owner, inner, now)
-        except FolderExists:
-            raise
-
-    made = await services.database.write(make)
+    made = await services.database.write(
+        lambda c: services.tree.create(c, spot.root.owner, inner, now)
+    )
 
     def step(conn: Connection) -> int:
         rows = services.store.messages(conn, spot.node.id, limit=_STEP)

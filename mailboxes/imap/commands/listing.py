@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from mailboxes.imap import output
 from mailboxes.imap.done import Done
+from mailboxes.imap.folder_view import index
 from mailboxes.imap.grammar import Grammar
 from mailboxes.imap.places import Spot, demand, everything, locate
 from mailboxes.imap.syntax import ListQuery
@@ -61,7 +62,7 @@ async def status(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     spot = await services.database.glance(lambda c: locate(services.tree, c, account, name))
     demand(spot, "r")
     if "HIGHESTMODSEQ" in items:
-        session.state.enabled.add("CONDSTORE")
+        session.enable_condstore()
     await _status(session, spot, items)
     return Done("That is how it is")
 
@@ -91,6 +92,8 @@ async def _list(session: Session, query: ListQuery, word: str) -> Done:
             continue
         attributes = _attributes(spot, name, subscribed, parents, query)
         children = _child_info(name, subscribed, query, wanted)
+        if "SUBSCRIBED" in query.selects and name not in subscribed and not children:
+            continue
         _say(session, "LIST", attributes, name, children)
         if spot is not None and query.status and "r" in spot.rights:
             await _status(session, spot, query.status)
@@ -162,7 +165,9 @@ def _say(
 async def _status(session: Session, spot: Spot, items: Sequence[str]) -> None:
     """One STATUS response."""
     services, node, login = session.services, spot.node, session.account.login
-    counting = not {"UNSEEN", "DELETED"}.isdisjoint(items)
+    counting = not {"UNSEEN", "DELETED"}.isdisjoint(items) or (
+        "RECENT" in items and node.recent < node.uidnext
+    )
     view = await services.views.open(node.id, login) if counting else None
     try:
         found = {
@@ -176,6 +181,7 @@ async def _status(session: Session, spot: Spot, items: Sequence[str]) -> None:
                 "MESSAGES": str(len(view.uids)), "UIDNEXT": str(view.state.uidnext),
                 "HIGHESTMODSEQ": str(view.state.modseq), "UNSEEN": str(view.unseen(login)),
                 "DELETED": str(view.deleted()),
+                "RECENT": str(len(view.uids) - index(view.uids, node.recent)),
             }  # fmt: skip
     finally:
         if view is not None:

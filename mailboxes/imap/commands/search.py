@@ -14,7 +14,7 @@ from mailboxes.imap.facts import Facts
 from mailboxes.imap.folder_view import Row
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.matching import Matcher, highest, needs_contents, uses_modseq
-from mailboxes.imap.syntax import SearchKey, SearchProgram, numbers_text
+from mailboxes.imap.syntax import SearchKey, numbers_text
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
@@ -30,7 +30,7 @@ async def search(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     program = grammar.search_program()
     grammar.end()
     if uses_modseq(program.key):
-        session.state.enabled.add("CONDSTORE")
+        session.enable_condstore()
     returns = program.returns
     if returns is not None and "SAVE" in returns:
         session.selected.saved = []
@@ -41,13 +41,14 @@ async def search(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         tail = f" (MODSEQ {modseq})" if modseq else ""
         session.untagged(" ".join(["SEARCH", *map(str, numbers)]) + tail)
         return Done("Searched")
-    _esearch(session, program, rows, numbers, modseq, uid=uid)
+    _esearch(session, program.returns or ("ALL",), rows, numbers, modseq, uid=uid)
     return Done("Searched")
 
 
 async def sort(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     """SORT"""
     grammar.space()
+    returns = grammar.returns()
     criteria = grammar.sort_criteria()
     grammar.space()
     program = grammar.sorted_program()
@@ -64,7 +65,11 @@ async def sort(session: Session, grammar: Grammar, *, uid: bool) -> Done:
 
     rows = await _run(session, program.key, order, always=True)
     numbers = _numbers(session, rows, uid=uid)
-    session.untagged(" ".join(["SORT", *map(str, numbers)]))
+    if returns is not None:
+        modseq = highest(rows) if uses_modseq(program.key) and rows else 0
+        _esearch(session, returns, rows, numbers, modseq, uid=uid)
+    else:
+        session.untagged(" ".join(["SORT", *map(str, numbers)]))
     return Done("Sorted")
 
 
@@ -138,10 +143,9 @@ def _numbers(session: Session, rows: Sequence[Row], *, uid: bool) -> list[int]:
 
 
 def _esearch(
-    session: Session, program: SearchProgram, rows: Sequence[Row], numbers: list[int],
+    session: Session, returns: Sequence[str], rows: Sequence[Row], numbers: list[int],
     modseq: int, *, uid: bool,
 ) -> None:  # fmt: skip
-    returns = program.returns or ("ALL",)
     said = [f'ESEARCH (TAG "{session.tag}")']
     if uid:
         said.append("UID")
@@ -182,4 +186,6 @@ _SORT_KEYS: dict[str, Callable[[Row, Facts | None], float | str]] = {
     "FROM": lambda _, facts: facts.from_ if facts else "",
     "TO": lambda _, facts: facts.to if facts else "",
     "CC": lambda _, facts: facts.cc if facts else "",
+    "DISPLAYFROM": lambda _, facts: facts.shown_from if facts else "",
+    "DISPLAYTO": lambda _, facts: facts.shown_to if facts else "",
 }

@@ -9,7 +9,7 @@ from mailboxes.imap.commands.transfer import expunge_deleted
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import demand, locate
-from mailboxes.imap.selected import Selected
+from mailboxes.imap.selected import NEVER, Selected
 from mailboxes.imap.syntax import QResync, numbers_text
 
 if TYPE_CHECKING:
@@ -63,11 +63,19 @@ async def _open(session: Session, grammar: Grammar, *, readonly: bool) -> Done:
         view, spot.name, spot.root.owner, account.login, spot.rights, readonly=readonly
     )
     session.state.selected = selected
+    if session.state.rev2:
+        selected.claimed = NEVER
+    elif readonly:
+        selected.claim(spot.node.recent, view.state.uidnext)
+    elif spot.node.recent < view.state.uidnext:
+        await session.claim_recent(selected)
+    else:
+        selected.claimed = view.state.uidnext
     session.write(selected.flags_line())
     session.write(selected.permanent_flags_line())
     session.untagged(f"{len(selected.uids)} EXISTS")
     if not session.state.rev2:
-        session.untagged("0 RECENT")
+        session.untagged(f"{selected.recent} RECENT")
         first = view.first_unseen(account.login)
         if first:
             session.untagged(f"OK [UNSEEN {first}] The first that is unread")

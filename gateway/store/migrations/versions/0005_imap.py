@@ -47,6 +47,7 @@ def upgrade() -> None:
     with op.batch_alter_table('mailbox_folders', recreate=_recreate()) as table:
         table.add_column(sa.Column('messages', sa.Integer(), server_default='0', nullable=False))
         table.add_column(sa.Column('octets', sa.BigInteger(), server_default='0', nullable=False))
+        table.add_column(sa.Column('recent', sa.BigInteger(), server_default='1', nullable=False))
     op.execute(
         'UPDATE mailbox_folders SET'
         f' messages = (SELECT COUNT(*) {_OF_FOLDER.format("")}),'
@@ -61,6 +62,7 @@ def downgrade() -> None:
     with op.batch_alter_table('mailbox_owners') as table:
         table.drop_column('quota')
     with op.batch_alter_table('mailbox_folders') as table:
+        table.drop_column('recent')
         table.drop_column('octets')
         table.drop_column('messages')
     with op.batch_alter_table('mailbox_contents') as table:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
-from mailboxes.imap.ports import Refusal, not_allowed, read_only
+from mailboxes.imap.ports import not_allowed, read_only
 from mailboxes.imap.syntax import StoreChange, numbers_text
 from mailboxes.rows import Flagged
 
@@ -50,9 +50,7 @@ async def store(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         text = [selected.number(one) for one in failed] if not uid else failed
         return Done("Some had changed meanwhile", f"MODIFIED {numbers_text(sorted(text))}")
     if len(rows) < len(uids):
-        raise Refusal(
-            "Some of the messages were removed meanwhile", "部分邮件已被移走", code="EXPUNGEISSUED"
-        )
+        return Done("Stored, but some messages were removed meanwhile", "EXPUNGEISSUED")
     return Done("Stored")
 
 

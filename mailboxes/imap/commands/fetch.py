@@ -71,9 +71,7 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     fresh = await _mark_seen(session, uids) if not all(one.peek for one in items) else set()
     lost = await _Fetcher(session, items, fresh).run(uids)
     if lost:
-        raise Refusal(
-            "Some of the messages were removed meanwhile", "部分邮件已被移走", code="EXPUNGEISSUED"
-        )
+        return Done("Fetched, but some messages were removed meanwhile", "EXPUNGEISSUED")
     return Done("Fetched")
 
 

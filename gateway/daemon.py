@@ -99,6 +99,7 @@ class PostOffice:
         self.neighbours = Waker(self._tell_of_mailboxes)
         database.written = self._written
         here = open_halls(self.intake, self.mailroom, self.meters, self.places, self.mail_places)
+        self.here = here
         halls: list[Hall] = [*here]
         if crew is not None:
             halls = [crew.hall(number, own) for number, own in enumerate(here)]
@@ -197,6 +198,9 @@ class PostOffice:
         self.hashing.shutdown(cancel_futures=True)
         reach("drained")
         await self.database.close()
+        for hall in self.here:
+            hall.close()
+        await asyncio.sleep(0)  # in which the loop closes the last connections
         self.opener.close()
 
     def reload(self) -> None:

@@ -142,7 +142,7 @@ class Indexer:
         if lonely:
             await self._database.write(
                 lambda c: self._in_turn(c, lambda: self._writer.sweep(c, lonely)),
-                "index-sweep", long=True,
+                "index", long=True,
             )  # fmt: skip
         self.waiting = await self._database.read(self._writer.count_unindexed)
 
@@ -176,7 +176,7 @@ class Indexer:
             if len(ids) > 1:  # which one it is shows by itself
                 return [entry for one in ids for entry in await self._read([one])]
             self._refused.update(ids)
-            log.warning("not-indexed", content=ids[0], cause=str(error))
+            log.warning("not-indexed", contents=ids[0], cause=str(error))
             return []
         return [
             await self._read_in_child(entry) if entry.texts is None and not entry.blob else entry
@@ -195,7 +195,7 @@ class Indexer:
                 return of_inspection(entry, await self._inspect(content))
             except Deferred as error:
                 cause = str(error)
-        log.warning("not-readable", content=entry.content_id, cause=cause)
+        log.warning("not-readable", contents=entry.content_id, cause=cause)
         return replace(entry, texts=(), state=State.HEADER, reason=UNREADABLE)
 
     async def _put(self, entries: list[Entry]) -> None:

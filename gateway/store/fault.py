@@ -23,6 +23,7 @@ COMMITS = (
     "reminder-done",
     "reminder-put-back",
     "reminder-report",
+    "index",
     "sweep",
 )
 
@@ -44,6 +45,7 @@ POINTS = (
     "receipt-appended",
     "piece-finished",
     "reminder-handed-over",
+    "index-prepared",
     "draining",
     "drained",
     "backup-rows",

@@ -1,8 +1,8 @@
 """How quickly words are found among many documents, beside what SQLite offers by itself.
 
-Makes documents of Chinese official prose, drawn by a seeded chance from real words so that a few are
-frequent and most are rare, each with a number, a date and some Latin letters; puts them into the
-search index as the post office does; and measures, each in the same run over the same texts:
+Makes documents of Chinese official prose, drawn by a seeded chance from real words so that a few
+are frequent and most are rare, each with a number, a date and some Latin letters; puts them into
+the search index as the post office does; and measures, each in the same run over the same texts:
 
 - the newest 20 of all documents (`yizhan search`), beside a plain scan (LIKE) and beside the
   trigram tokenizer of FTS5;
@@ -42,10 +42,10 @@ LIMIT = 20
 PORTION = 200
 FOLDER = 10_000  # messages of the smaller folder
 _MIB = 1 << 20
-_OFFICIAL = (
-    "通知 关于 工作 会议 办公室 人民政府 各单位 认真 贯彻 落实 防汛 值守 水务局 教育局 街道 检查 "
-    "安全生产 专项 整治 行动 方案 印发 请示 批复 报告 函 现将 有关 事项 如下 以上 请予 支持"
-).split()
+_OFFICIAL = """
+通知 关于 工作 会议 办公室 人民政府 各单位 认真 贯彻 落实 防汛 值守 水务局 教育局 街道 检查
+安全生产 专项 整治 行动 方案 印发 请示 批复 报告 函 现将 有关 事项 如下 以上 请予 支持
+"""
 _UNITS = ("office", "water", "education", "finance", "health", "roads", "police", "archives")
 
 
@@ -60,7 +60,7 @@ class Prose:
         letters = sorted(set("".join(words)))
         # Names of people and places are in no dictionary.
         words += ["".join(self._chance.choices(letters, k=2 + n % 2)) for n in range(20_000)]
-        self.words = [*_OFFICIAL, *words]
+        self.words = [*_OFFICIAL.split(), *words]
         self._weights = [1 / (place + 5) for place in range(len(self.words))]
 
     def sentence(self, words: int) -> str:
@@ -91,7 +91,7 @@ def entries(number: int, characters: int, seed: int) -> Iterator[Entry]:
             (
                 "Received",
                 f"from pc-{one % 90}.heping.test by mail.heping.test with ESMTPSA id {one:026}",
-            ),  # noqa: E501
+            ),
             ("Authentication-Results", "mail.heping.test; auth=pass; x-yizhan-seal=pass"),
             ("Yizhan-Document", f"{one:026}; class=document; urgency=normal"),
             ("Message-ID", f"<{one * 7919:x}.{one}@pc.heping.test>"),

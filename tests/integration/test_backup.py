@@ -128,15 +128,15 @@ def health(office: Office) -> tuple[int, dict[str, Any]]:
 
 
 def rows(office: Office, *leave_out: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the database, by table, in an order that no database decides."""
+    """Every row of the database that a backup has, by table, in an order that no database decides."""
     from sqlalchemy import select
 
-    from gateway.backup.rows import all_tables
+    from gateway.backup.rows import kept_tables
 
     with opened(office.config) as here, here.database.engine.connect() as connection:
         return {
             table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
-            for table in all_tables().sorted_tables
+            for table in kept_tables()
             if table.name not in leave_out
         }
 

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,10 +62,11 @@ class Prose:
         # Names of people and places are in no dictionary.
         words += ["".join(self._chance.choices(letters, k=2 + n % 2)) for n in range(20_000)]
         self.words = [*_OFFICIAL.split(), *words]
-        self._weights = [1 / (place + 5) for place in range(len(self.words))]
+        weights = (1 / (place + 5) for place in range(len(self.words)))
+        self._weights = list(accumulate(weights))
 
     def sentence(self, words: int) -> str:
-        return "".join(self._chance.choices(self.words, self._weights, k=words))
+        return "".join(self._chance.choices(self.words, cum_weights=self._weights, k=words))
 
     def title(self, number: int) -> str:
         return f"和政办发〔2026〕{number}号 关于{self.sentence(3)}的通知"
@@ -260,8 +262,8 @@ def newest(
         # instr is LIKE without its case folding: the quicker scan.
         scan = f"SELECT id FROM plain WHERE {like} ORDER BY id DESC LIMIT {LIMIT}"  # noqa: S608
         count = connection.exec_driver_sql(
-            f"SELECT count(*) FROM plain WHERE {like}",
-            tuple(folded),  # noqa: S608
+            f"SELECT count(*) FROM plain WHERE {like}",  # noqa: S608
+            tuple(folded),
         ).scalar()
         match = " AND ".join(f'"{word}"' for word in folded)
         three = "SELECT rowid FROM three WHERE three MATCH ? ORDER BY rowid DESC LIMIT 20"

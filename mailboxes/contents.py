@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, LargeBinary, Row, func, select
 
 from mailboxes.content import OpenBlob, Source
 from mailboxes.decode import decode_text
@@ -15,6 +15,8 @@ from mailboxes.encode import from_json
 from mailboxes.scan import scan_fields
 from mailboxes.tables import Tables
 from mailboxes.view import View
+
+_HEADER = 1 << 20  # octets; what of a header stands behind them is not looked at (`scan`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +45,30 @@ class ContentReader:
 
     def rows(self, conn: Connection, ids: Sequence[int]) -> Iterator[ContentRow]:
         """Those of the contents that there are. Raises what opening and reading a blob raises."""
-        for row in conn.execute(select(self._table).where(self._table.c.id.in_(ids))).all():
+        table = self._table
+        # Not the octets: that many inline contents at once may be more than there is memory for.
+        lean = [column for column in table.columns if column is not table.c.octets]
+        start = func.substr(table.c.octets, 1, _HEADER, type_=LargeBinary)
+        query = select(*lean, start.label("start")).where(table.c.id.in_(ids))
+        for row in conn.execute(query).all():
             yield ContentRow(row.id, row.key, row.kind, row.blob, row.created, self._header(row))
 
     def octets(self, conn: Connection, content_id: int) -> bytes | None:
         """All octets of a content; None if it is gone. Raises as `rows`."""
         row = conn.execute(select(self._table).where(self._table.c.id == content_id)).first()
-        return None if row is None else b"".join(_source(row).pieces(self._open_blob))
+        if row is None:
+            return None
+        return b"".join(_view(row).pieces(self._open_blob)) if row.blob else bytes(row.octets)
 
     def _header(self, row: Row[Any]) -> bytes:
         if row.header:
             return bytes(row.header)
-        return _source(row).read(self._open_blob, 0, from_json(row.structure).body_start)
+        end = from_json(row.structure).body_start
+        if not row.blob:
+            return bytes(row.start)[:end]
+        return _view(row).read(self._open_blob, 0, end)
 
 
-def _source(row: Row[Any]) -> Source:
-    if not row.blob:
-        return Source(octets=bytes(row.octets))
+def _view(row: Row[Any]) -> Source:
     cuts = tuple((int(start), int(end)) for start, end in json.loads(row.cuts))
     return Source(blob=row.blob, view=View(bytes(row.prefix), row.size_original, cuts))

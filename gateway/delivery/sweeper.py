@@ -31,6 +31,7 @@ from gateway.exchange.tables import documents
 from gateway.store.blobs import Blobs, Kept
 from gateway.store.database import Database
 from gateway.store.facts import Fact, recall
+from gateway.store.postgres import take_turn
 from mailboxes.store import MailboxStore
 
 log = structlog.stdlib.get_logger("yizhan.sweeper")
@@ -105,6 +106,7 @@ class Sweeper:
             return 0
 
         def sweep(connection: Connection) -> int:
+            take_turn(connection, "index")
             texts = self._index.texts_of(connection, unshown)
             swept = self._mailboxes.sweep(connection, unshown)
             self._index.sweep(connection, texts)

@@ -128,7 +128,7 @@ def health(office: Office) -> tuple[int, dict[str, Any]]:
 
 
 def rows(office: Office, *leave_out: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of the database that a backup has, by table, in an order that no database decides."""
+    """Every row that a backup has, by table, in an order that no database decides."""
     from sqlalchemy import select
 
     from gateway.backup.rows import kept_tables

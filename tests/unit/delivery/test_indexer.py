@@ -264,6 +264,16 @@ async def test_a_content_that_cannot_be_read_holds_up_no_other(searched: Searche
     assert searched.indexer._refused == {broken}
 
 
+async def test_the_header_of_an_older_content_is_read_from_its_blob(searched: Searched) -> None:
+    await searched.house.accept("office", NOTICE, "water")
+    table = tables.contents
+    searched.house.database.write_now(lambda c: c.execute(table.update().values(header=None)))
+    assert searched.find("防汛", Place.HEADER) == 1
+    await searched.indexer.whole_round()
+    assert searched.find("防汛", Place.HEADER) == 1
+    assert searched.rows(search_tables.heads) == 2
+
+
 async def test_what_is_swept_from_the_mailboxes_is_swept_from_the_index(
     searched: Searched,
 ) -> None:

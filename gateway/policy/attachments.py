@@ -28,6 +28,7 @@ from mailboxes.structure import Part
 TEXT_KEPT = 500_000  # characters of one message that are kept for search
 _NAME_KEPT = 1_000
 _MESSAGES = ("message/rfc822", "message/global")
+_EMBEDDED_KEPT = frozenset(("subject", "from", "to", "cc"))  # of a message within another: text
 _DEPTH = 4  # messages within files within messages
 
 ReadAttachment = Callable[[str, str, bytes], Extracted]  # name, declared type, decoded octets
@@ -180,6 +181,8 @@ def _read_description(contents: Contents, part: Part, *, root: bool) -> None:
     if root:
         return
     for header in part.fields:
+        if header.name.lower() in _EMBEDDED_KEPT:
+            contents.keep(part.number or "body", decode_text(header.value))
         if header.name.lower() == "subject":
             # An embedded message: its subject is content of this part.
             place = part.number or "body"
@@ -239,6 +242,8 @@ def _read_message(contents: Contents, part: Part, file: _File, read: ReadAttachm
     contents.faults += [*faults(structure), *inner.faults]
     contents.repeated += [*repeated(structure), *inner.repeated]
     for header in structure.fields:
+        if header.name.lower() in _EMBEDDED_KEPT:
+            contents.keep(part.number, decode_text(header.value))
         if header.name.lower() == "subject":
             inner.mark(decode_text(header.value), "subject")
     for attachment in inner.attachments:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -320,3 +322,16 @@ async def test_it_indexes_when_it_is_woken_and_says_when_it_cannot(
     searched.indexer.wake()
     await until(lambda: not searched.indexer._stalled)
     running.cancel()
+
+
+async def test_what_a_forwarded_mail_was_about_is_found_in_the_body(searched: Searched) -> None:
+    outer = message_from_bytes(
+        letters.plain("office", "water", "转发", "见附件。\n"), policy=policy.SMTP
+    )
+    assert isinstance(outer, EmailMessage)
+    outer.add_attachment(message_from_bytes(NOTICE, policy=policy.SMTP))
+    await searched.house.accept("office", outer.as_bytes(), "water")
+    for _ in range(2):
+        assert searched.find("防汛工作", Place.BODY) == 1
+        assert searched.find("防汛工作", Place.HEADER) == 0
+        await searched.indexer.whole_round()

@@ -10,12 +10,14 @@ and raises on mail that exists.
 Faults: bad-header (a line that is no field), no-header-end (no empty line), header-too-long,
 too-many-fields, bad-content-type, no-boundary (a multipart without a usable boundary or without
 parts: it is a leaf), no-end-boundary, similar-boundary (a line goes on behind what would be a
-boundary; a few programs take it for one), too-deep, too-many-parts, encoded-message (an embedded
-message under base64 or quoted-printable, which RFC 2046 forbids: it is not looked into),
-encoded-multipart (the same for a multipart; parts are found only as far as they stand in the
-clear), ambiguous-boundary (given twice, in a form of RFC 2231, or unquoted with what may not stand
-there: programs take different ones), unread-parts (a multipart that is a leaf, and yet holds the
-header fields of parts: a program that guesses the boundary shows them).
+boundary, and not all programs take it for the same; with white space between it is one here),
+too-deep, too-many-parts, encoded-message (an embedded message under base64 or quoted-printable,
+which RFC 2046 forbids: it is not looked into), encoded-multipart (the same for a multipart; parts
+are found only as far as they stand in the clear), ambiguous-boundary (given twice, in a form of
+RFC 2231, or unquoted with what may not stand there: programs take different ones; or that of a
+multipart around it: programs differ in which of the two an end boundary ends), unread-parts (a
+multipart that is a leaf, and yet holds the header fields of parts: a program that guesses the
+boundary shows them).
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _FIELD = re.compile(rb"([!-9;-~\x80-\xff]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+
 _JUNK = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _LINE_END = re.compile(rb"\r?\n")
 # What follows white space in a boundary's line is not looked at (RFC 2046, 5.1.1).
-_BOUNDARY_TAIL = re.compile(rb"(--)?+(?:[ \t][^\n]*+)?+(?:\r?\n|\r?\Z)")
+_BOUNDARY_TAIL = re.compile(rb"(--)?+(?:[ \t]([^\n]*+))?+(?:\r?\n|\r?\Z)")
 _MEDIA_TYPE = re.compile(r"[^\s/]+/[^\s/]+")
 _TOKEN = re.compile(r"[^\s;()\"]+")
 _PART_FIELD = re.compile(rb"^content-[a-z-]+[ \t]*:", re.IGNORECASE | re.MULTILINE)
@@ -85,6 +87,7 @@ class _Scan:
         self._fields = MAX_FIELDS
         self._header = MAX_HEADER
         self._candidates = _MAX_CANDIDATES
+        self._open: list[bytes] = []  # boundaries of the multiparts that are being read
 
     def entity(
         self, span: _Span, branch: str, leaf: str, *, depth: int = 0, default: str = "text/plain"
@@ -109,7 +112,7 @@ class _Scan:
                 faults.append("encoded-multipart")
             kind = "message/rfc822" if media_type == "multipart/digest" else "text/plain"
             boundary = _boundary(parameters)
-            if _is_ambiguous(first["content-type"]):
+            if _is_ambiguous(first["content-type"]) or boundary in self._open:
                 faults.append("ambiguous-boundary")
             children = self._multipart(body, branch, boundary, faults, depth=depth, default=kind)
             trimmed = boundary.rstrip(b" \t")
@@ -174,7 +177,7 @@ class _Scan:
         if data.startswith(b"\r\n", start, limit):
             return start, start + 2
         crlf = data.find(b"\n\r\n", start, limit)
-        lf = data.find(b"\n\n", start, limit if crlf < 0 else crlf)
+        lf = data.find(b"\n\n", start, limit if crlf < 0 else crlf + 1)
         if lf >= 0:
             stop, body = lf + 1, lf + 2
         elif crlf >= 0:
@@ -199,6 +202,7 @@ class _Scan:
             faults.append("too-deep")
             return ()
         children: list[Part] = []
+        self._open.append(boundary)
         for span in self._split(body, b"--" + boundary, faults):
             if self._parts <= 0:
                 faults.append("too-many-parts")
@@ -206,6 +210,7 @@ class _Scan:
             self._parts -= 1
             own = f"{number}.{len(children) + 1}" if number else str(len(children) + 1)
             children.append(self.entity(span, own, own, depth=depth + 1, default=default))
+        self._open.pop()
         if not children:
             faults.append("no-boundary")
         return tuple(children)
@@ -221,6 +226,8 @@ class _Scan:
         position = start
         if data.startswith(delimiter, start, end):
             tail = _BOUNDARY_TAIL.match(data, start + len(delimiter), end)
+            if tail is None or (tail[2] and not tail[2].isspace()):
+                faults.append("similar-boundary")
             if tail is not None:
                 if tail[1]:
                     return
@@ -237,6 +244,8 @@ class _Scan:
                 faults.append("similar-boundary")
                 position = found + len(sought)
                 continue
+            if tail[2] and not tail[2].isspace():
+                faults.append("similar-boundary")
             if part_start >= 0:
                 line_end = found - 1 if data[found - 1 : found] == b"\r" else found
                 yield _Span(part_start, max(line_end, part_start), max(found + 1, part_start))

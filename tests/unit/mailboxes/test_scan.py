@@ -128,6 +128,12 @@ def test_bare_line_feeds_hide_neither_a_header_nor_a_boundary() -> None:
     assert [field.name for field in root.fields] == ["Subject", "X-Evil"]
 
 
+def test_the_first_empty_line_ends_the_header_whatever_the_second_looks_like() -> None:
+    root = scan(b"Subject: a\n\n\r\nbody")
+    assert (root.body_start, root.faults) == (12, ())
+    assert scan(b"Subject: a\r\n\r\n\nbody").body_start == 14
+
+
 def test_similar_boundaries_are_told_apart() -> None:
     octets = crlf("""\
 Content-Type: multipart/mixed; boundary="b"
@@ -153,9 +159,47 @@ three
     assert root.faults == ("similar-boundary",)
 
 
+def test_a_similar_boundary_in_the_first_line_is_named() -> None:
+    octets = crlf(
+        "Content-Type: multipart/mixed; boundary=b\n\n--bc\n\nhidden\n--b\n\none\n--b--\n"
+    )
+    root = scan(octets)
+    assert [body(octets, part) for part in root.children] == [b"one"]
+    assert root.faults == ("similar-boundary",)
+
+
+def test_the_boundary_of_an_outer_multipart_is_ambiguous() -> None:
+    """To most programs the first end boundary ends the inner one, and what follows is a part."""
+    octets = crlf("""\
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: multipart/mixed; boundary=b
+
+--b
+
+one
+--b--
+--b
+Content-Type: application/x-msdownload
+
+two
+--b--
+""")
+    assert scan(octets).children[0].faults[0] == "ambiguous-boundary"
+    apart = octets.replace(
+        b"boundary=b\r\n\r\n--b\r\n\r\none\r\n--b--", b"boundary=c\r\n\r\n--c\r\n\r\none\r\n--c--"
+    )
+    assert [part.faults for part in walk(scan(apart))] == [(), (), (), ()]
+
+
 def test_what_follows_white_space_in_the_line_of_a_boundary_does_not_count() -> None:
     octets = crlf("Content-Type: multipart/mixed; boundary=b\n\n--b x\n\none\n--b-- y\nepilogue\n")
-    assert [body(octets, part) for part in scan(octets).children] == [b"one"]
+    root = scan(octets)
+    assert [body(octets, part) for part in root.children] == [b"one"]
+    assert root.faults == ("similar-boundary",), "some programs take such a line for text"
+    padded = scan(octets.replace(b" x", b" \t").replace(b" y", b" "))
+    assert padded.faults == ()
 
 
 def test_the_empty_line_of_an_embedded_header_may_stand_before_a_boundary() -> None:

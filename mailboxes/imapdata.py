@@ -7,6 +7,8 @@ the value is a list of them in the first place: [[body, ...], "mixed", ...].
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mailboxes import addresses
 from mailboxes.charset import parsed_octets, parsing_text, wire_text
 from mailboxes.parameters import Parameters
@@ -26,19 +28,21 @@ _EMPTY_BODY: list[Value] = [
 def envelope(part: Part) -> list[Value]:
     """Date, subject, from, sender, reply-to, to, cc, bcc, in-reply-to, message-id.
 
-    Sender and Reply-To are the same as From where they are missing or empty.
+    Sender and Reply-To are the same as From where they are missing or empty. The addresses of
+    several fields of one name are those of one field (RFC 5322, 4.5.3): programs differ in which
+    one they show, so nobody is to be left out.
     """
     fields = _first_fields(part)
-    senders = _addresses(fields, "from")
+    senders = _addresses(part, "from")
     return [
         _string(fields, "date"),
         _string(fields, "subject"),
         senders,
-        _addresses(fields, "sender") or senders,
-        _addresses(fields, "reply-to") or senders,
-        _addresses(fields, "to"),
-        _addresses(fields, "cc"),
-        _addresses(fields, "bcc"),
+        _addresses(part, "sender") or senders,
+        _addresses(part, "reply-to") or senders,
+        _addresses(part, "to"),
+        _addresses(part, "cc"),
+        _addresses(part, "bcc"),
         _string(fields, "in-reply-to"),
         _string(fields, "message-id"),
     ]
@@ -66,8 +70,8 @@ def bodystructure(part: Part) -> list[Value]:
         kind,
         subtype,
         _pairs(parameters),
-        part.content_id or None,
-        part.description or None,
+        _string(fields, "content-id"),
+        _string(fields, "content-description"),
         part.encoding if part.encoding.startswith(("x-", *_ENCODINGS)) else "7bit",
         part.body_end - part.body_start,
     ]
@@ -122,22 +126,34 @@ def _languages(fields: dict[str, bytes]) -> list[Value] | None:
     return found or None
 
 
-def _addresses(fields: dict[str, bytes], name: str) -> list[Value] | None:
-    text, codec = parsing_text(fields.get(name, b""))
+def _addresses(part: Part, name: str) -> list[Value] | None:
+    found = [
+        address
+        for field in part.fields
+        if field.name.lower() == name
+        for address in _field_addresses(field.value)
+    ]
+    return found or None
+
+
+def _field_addresses(value: bytes) -> Iterator[Value]:
+    text, codec = parsing_text(value)
 
     def octets(piece: str) -> str | None:
         return wire_text(parsed_octets(piece, codec)) if piece else None
 
-    found: list[Value] = []
     for entry in addresses.take_apart(text):
+        name, mailbox = entry.name, entry.mailbox
         if entry.group == "end":
-            found.append([None, None, None, None])
+            yield [None, None, None, None]
         elif entry.group == "start":
-            found.append([None, None, octets(entry.mailbox) or "", None])
-        elif entry.mailbox or entry.host or entry.name:
-            mailbox, host = (
-                octets(entry.mailbox) or MISSING_MAILBOX,
+            yield [None, None, octets(mailbox) or "", None]
+        elif mailbox or entry.host or name:
+            if not name and not entry.host and " " in mailbox:
+                name, mailbox = mailbox, ""  # words without an address are somebody's name
+            yield [
+                octets(name),
+                octets(entry.route),
+                octets(mailbox) or MISSING_MAILBOX,
                 octets(entry.host) or MISSING_DOMAIN,
-            )
-            found.append([octets(entry.name), octets(entry.route), mailbox, host])
-    return found or None
+            ]

@@ -33,7 +33,7 @@ def test_two_senders_and_other_strange_fields_do_no_harm() -> None:
         )
     )
     assert found[2] == [[None, None, "a", "x"], [None, None, "b", "y"]]
-    assert found[3] == [[None, None, "c", "z"]]
+    assert found[3] == [[None, None, "c", "z"], [None, None, "d", "z"]]
     assert found[5] == [
         [None, None, "friends", None],
         ["x", None, "e", "v"],
@@ -43,6 +43,26 @@ def test_two_senders_and_other_strange_fields_do_no_harm() -> None:
     assert found[6] == [[None, None, "undisclosed-recipients", None], [None, None, None, None]]
     assert found[7] == [[None, None, "nobody", "MISSING_DOMAIN"]]
     assert found[8:] == ["<0@x>", "<1@x>"]
+
+
+def test_the_addresses_of_all_fields_of_a_name_are_there() -> None:
+    found = envelope(scan(head("To: a@x\nSubject: s\nto: \nTo: b@y")))
+    assert found[5] == [[None, None, "a", "x"], [None, None, "b", "y"]]
+
+
+def test_words_without_an_address_are_a_name() -> None:
+    found = envelope(scan(head('To: Water Bureau, office, "Li, Ming"')))
+    assert found[5] == [
+        ["Water Bureau", None, "MISSING_MAILBOX", "MISSING_DOMAIN"],
+        [None, None, "office", "MISSING_DOMAIN"],
+        ["Li, Ming", None, "MISSING_MAILBOX", "MISSING_DOMAIN"],
+    ]
+
+
+def test_a_field_that_is_empty_is_not_a_field_that_is_missing() -> None:
+    found = bodystructure(scan(head("Content-ID:\nContent-Type: image/png\nContent-MD5:")))
+    assert found[3:5] == ["", None]
+    assert found[7:] == ["", None, None, None]
 
 
 def test_raw_octets_of_a_name_are_given_as_they_are() -> None:

@@ -17,7 +17,8 @@ class Change(NamedTuple):
     piece: bytes
 
 
-def _apply(octets: bytes, change: Change) -> bytes:
+def apply(octets: bytes, change: Change) -> bytes:
+    """The octets with that change."""
     at = int(change.place * len(octets))
     before, taken, behind = octets[:at], octets[at : at + change.length], octets[at:]
     match change.kind:
@@ -43,7 +44,7 @@ def nearly(good: Sequence[bytes], pieces: Sequence[bytes]) -> st.SearchStrategy[
 
     def changed(octets: bytes, changes: list[Change]) -> bytes:
         for one in changes:
-            octets = _apply(octets, one)
+            octets = apply(octets, one)
         return octets
 
     return st.builds(changed, st.sampled_from(list(good)), st.lists(change, max_size=6))

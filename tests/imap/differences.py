@@ -139,6 +139,50 @@ def _is_in_global_message(found: Finding, _octets: bytes) -> bool:
     return any(part.media_type == "message/global" for part in found.parents)
 
 
+def _is_about(*words: str) -> Callable[[Finding], bool]:
+    return lambda found: not set(words).isdisjoint(re.findall(r"[A-Z]+", found.name))
+
+
+_asks_for_size = _is_about("SIZE", "LARGER", "SMALLER")
+_asks_for_day = _is_about("DATE", "SENTON", "SENTBEFORE", "SENTSINCE", "THREAD")
+_asks_for_people = _is_about("FROM", "TO", "CC")
+_asks_for_subject = _is_about("SUBJECT", "THREAD")
+
+
+def _has_other_size(found: Finding, octets: bytes) -> bool:
+    return _asks_for_size(found) and _has_bare_line_feed(found, octets)
+
+
+def _has_odd_date(found: Finding, _octets: bytes) -> bool:
+    dates = values(found.part, "date")
+    sound = len(dates) == 1 and grammar.is_date(dates[0])
+    return _asks_for_day(found) and not sound
+
+
+def _has_odd_people(found: Finding, _octets: bytes) -> bool:
+    lists = [value for name in ("from", "to", "cc") for value in values(found.part, name)]
+    sound = all(grammar.is_address_list(value) for value in lists)
+    names = [field.name.lower() for field in found.part.fields]
+    several = any(names.count(name) > 1 for name in ("from", "to", "cc"))
+    return _asks_for_people(found) and (not sound or several)
+
+
+def _has_foreign_subject(found: Finding, _octets: bytes) -> bool:
+    subjects = values(found.part, "subject")
+    plain = len(subjects) == 1 and re.fullmatch(rb"(?:[!-~]+[ \t]?)*", subjects[0]) is not None
+    plain = plain and b"=?" not in subjects[0]
+    return _asks_for_subject(found) and not plain
+
+
+def _has_odd_ids(found: Finding, _octets: bytes) -> bool:
+    fields = [
+        value
+        for name in ("message-id", "references", "in-reply-to")
+        for value in values(found.part, name)
+    ]
+    return found.kind == "thread" and not all(grammar.is_id_list(value) for value in fields)
+
+
 _LINE_END = re.compile(rb"\r?\n")
 _MIME = ("type", "parameters", "encoding", "disposition", "languages")
 DIFFERENCES = (
@@ -242,6 +286,28 @@ DIFFERENCES = (
     Difference(
         ("parts", "number", "text", "addresses", "section", *_MIME), _is_in_malformed,
         "What is in a multipart with a malformed Content-Type: theirs knows no boundary then.",
+    ),
+    Difference(
+        ("sort", "search"), _has_other_size,
+        "Sizes with bare LF, as above.",
+    ),
+    Difference(
+        ("sort", "search", "thread"), _has_odd_date,
+        "A Date that is missing, given twice or none of RFC 5322: each reads what it can.",
+    ),
+    Difference(
+        ("sort",), _has_odd_people,
+        "The first address where the field is malformed or given twice, as above.",
+    ),
+    Difference(
+        ("sort", "thread"), _has_foreign_subject,
+        "Subjects in charsets that theirs cannot decode (HZ, ISO-2022-CN, GBK under the label of"
+        " GB2312, raw octets), in encoded words, or missing; theirs orders accents apart, and does"
+        " not make one blank of several (RFC 5256, 2.1).",
+    ),
+    Difference(
+        ("thread",), _has_odd_ids,
+        "Message ids that RFC 5322 does not allow: each takes others for the same.",
     ),
 )  # fmt: skip
 

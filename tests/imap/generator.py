@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import quopri
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -19,6 +20,7 @@ from tests.fuzz.mutations import MIME_PIECES, Change, apply
 from tests.imap import oddities
 
 _T = TypeVar("_T")
+_NOT_PLAIN = re.compile(rb"[^A-Za-z0-9]")
 _DEPTH = 5  # of parts in parts
 
 
@@ -38,15 +40,16 @@ def mails(count: int, seed: int = 0) -> Iterator[Mail]:
 
 def mail(seed: int, number: int) -> Mail:
     """The mail of that number."""
-    octets = _Maker(Random(f"{seed}:{number}")).message().replace(b"\0", b"")
+    octets = _Maker(Random(f"{seed}:{number}"), number).message().replace(b"\0", b"")
     return Mail(f"{seed}:{number}", octets or b"\r\n")  # APPEND takes no empty mail
 
 
 class _Maker:
     """Writes one mail. A part of all mails is sound, some are a little odd, some very much so."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, number: int) -> None:
         self._random = random
+        self._number = number
         self._one_of = random.choice
         self._oddness = random.choice((0.0, 0.0, 0.02, 0.02, 0.1, 0.5))
 
@@ -217,9 +220,10 @@ class _Maker:
                 fields.append(self._named(name, self._addresses()))
         fields += self._sometimes(0.95, lambda: self._named(b"Subject", self._text_value()))
         fields += self._sometimes(0.9, lambda: self._named(b"Date", self._date()))
-        fields += self._sometimes(0.8, lambda: self._named(b"Message-ID", self._ids(1)))
-        fields += self._sometimes(0.3, lambda: self._named(b"In-Reply-To", self._ids(2)))
-        fields += self._sometimes(0.3, lambda: self._named(b"References", self._ids(4)))
+        fields += self._sometimes(0.8, lambda: self._named(b"Message-ID", self._own_id()))
+        if _line(self._number) or self._odd():
+            fields += self._sometimes(0.8, lambda: self._named(b"In-Reply-To", self._ids(1)))
+            fields += self._sometimes(0.8, lambda: self._named(b"References", self._ids(4)))
         fields += self._sometimes(0.5, lambda: b"MIME-Version: 1.0")
         fields += self._sometimes(0.2, lambda: b"X-Long: " + b"y" * self._one_of((200, 2_000)))
         fields += [self._junk()] if self._odd() else []
@@ -277,10 +281,17 @@ class _Maker:
         at, way = self._random.randrange(len(raw) + 1), self._one_of("bq")
         return between.join(_word(piece, charset, way) for piece in (raw[:at], raw[at:]))
 
+    def _own_id(self) -> bytes:
+        return self._pick((f"<{self._number}@heping.test>",), oddities.IDS).encode()
+
     def _ids(self, most: int) -> bytes:
+        """Of what it answers, the last one last; of any others, if it is odd."""
+        line = _line(self._number)[-most:] or [self._number // 2]
         chosen = [
-            self._pick((f"<{self._random.randrange(40)}@heping.test>",), oddities.IDS)
-            for _ in range(self._random.randint(1, most))
+            self._pick(
+                (f"<{number}@heping.test>",), (f"<{self._number + 1}@heping.test>", *oddities.IDS)
+            )
+            for number in line
         ]
         return self._pick((" ", "\r\n "), ("\r\n\t", "")).join(chosen).encode()
 
@@ -368,6 +379,17 @@ class _Maker:
         return self._named(b"Content-Language", self._pick((b"zh", b"zh-CN, en"), odd))
 
 
+def _line(number: int) -> list[int]:
+    """The numbers of the mails that a mail answers, the first one first."""
+    line: list[int] = []
+    while number % 3 and len(line) < 20:
+        number -= number * 7 % 11 + 1
+        if number < 0:
+            break
+        line.insert(0, number)
+    return line
+
+
 def _header(fields: list[bytes]) -> bytes:
     return b"".join(field + b"\r\n" for field in fields)
 
@@ -385,8 +407,7 @@ def _word(raw: bytes, charset: str, way: str) -> bytes:
     if way in "bB":
         text = base64.b64encode(raw)
     else:
-        text = binascii.b2a_qp(raw, header=True, quotetabs=True).replace(b"=\n", b"")
-        text = text.replace(b"?", b"=3F")
+        text = _NOT_PLAIN.sub(lambda match: b"=%02X" % match[0][0], raw).replace(b"=20", b"_")
     return b"=?" + charset.encode() + b"?" + way.encode() + b"?" + text + b"?="
 
 

@@ -30,6 +30,24 @@ _LANGUAGES = re.compile(rb"[A-Za-z-]+(?:[ \t]*,[ \t]*[A-Za-z-]+)*")
 _SECTION = re.compile(rb"\*[0-9]")
 
 
+_DATE = re.compile(
+    rb"(?:[A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} "
+    rb"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60))? [+-][0-9]{4}"
+)
+_ID = rb"<" + _DOT_ATOM + rb"@(?:" + _DOT_ATOM + rb"|\[[^\[\]\\<>]*\])>"
+_IDS = re.compile(rb"[ \t]*" + _ID + rb"(?:[ \t]+" + _ID + rb")*[ \t]*")
+
+
+def is_date(value: bytes) -> bool:
+    """Whether a Date is one of RFC 5322, of a day that there is."""
+    return _DATE.fullmatch(value) is not None and b" 30 Feb " not in value
+
+
+def is_id_list(value: bytes) -> bool:
+    """Whether a value holds message ids and nothing else."""
+    return value.isascii() and _IDS.fullmatch(value) is not None
+
+
 def is_address_list(value: bytes) -> bool:
     """Whether a field value, unfolded, is a list of addresses as RFC 5322 writes them."""
     return _is_text(value) and _ADDRESSES.fullmatch(value) is not None

@@ -105,6 +105,8 @@ class _Bodies:
         return (*self.parents, self.part)
 
     def compare(self, ours: Value, theirs: Value) -> Iterator[Finding]:
+        if ours == theirs:
+            return
         mine, other = _children(ours), _children(theirs)
         held = len(self.part.children) if mine else 0
         if not len(mine) == len(other) == held or (not mine and len(ours) != len(theirs)):

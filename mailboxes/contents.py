@@ -47,7 +47,7 @@ class ContentReader:
         """Those of the contents that there are. Raises what opening and reading a blob raises."""
         table = self._table
         # Not the octets: that many inline contents at once may be more than there is memory for.
-        lean = [column for column in table.columns if column is not table.c.octets]
+        lean: list[Any] = [column for column in table.columns if column is not table.c.octets]
         start = func.substr(table.c.octets, 1, _HEADER, type_=LargeBinary)
         query = select(*lean, start.label("start")).where(table.c.id.in_(ids))
         for row in conn.execute(query).all():
@@ -60,7 +60,7 @@ class ContentReader:
             return None
         return b"".join(_view(row).pieces(self._open_blob)) if row.blob else bytes(row.octets)
 
-    def _header(self, row: Row[Any]) -> bytes:
+    def _header(self, row: Any) -> bytes:
         if row.header:
             return bytes(row.header)
         end = from_json(row.structure).body_start

@@ -37,6 +37,7 @@ class Dovecot:
 
     folder: Path
     port: int
+    pid: int
     user: str = USER
     password: str = PASSWORD
 
@@ -68,7 +69,7 @@ def running(**settings: str) -> Iterator[Dovecot]:
         )  # fmt: skip
         try:
             _wait(server, port, folder)
-            yield Dovecot(folder, port)
+            yield Dovecot(folder, port, server.pid)
         finally:
             server.terminate()  # its children end with it
             server.communicate(timeout=30)

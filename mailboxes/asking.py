@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -11,8 +12,8 @@ from mailboxes.search_tables import GRAMS
 from mailboxes.tokens import Needle
 
 CANDIDATES = {  # the texts that have the tokens of `:match`
-    "sqlite": f"(SELECT rowid FROM {GRAMS} WHERE {GRAMS} MATCH :match)",  # noqa: S608
-    "postgresql": f"(SELECT id FROM {GRAMS} WHERE grams @> CAST(:match AS TEXT[]))",  # noqa: S608
+    "sqlite": f"SELECT rowid FROM {GRAMS} WHERE {GRAMS} MATCH :match",  # noqa: S608
+    "postgresql": f"SELECT id FROM {GRAMS} WHERE grams @> CAST(:match AS TEXT[])",  # noqa: S608
 }
 _HAS = {"sqlite": "instr({}, :{}) > 0", "postgresql": "strpos({}, :{}) > 0"}
 
@@ -49,6 +50,12 @@ def match(conn: Connection, wanted: Sequence[Needle], columns: Columns) -> str |
     if is_sqlite(conn):
         return " AND ".join(_fts(one, columns) for one in wanted)
     return sorted({token for one in wanted for token in (*one.phrase, *one.short)})
+
+
+def one_of(column: str, name: str, choices: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """The condition that a column is one of those, and its values."""
+    given = {f"{name}_{number}": choice for number, choice in enumerate(choices)}
+    return f"{column} IN ({', '.join(f':{one}' for one in given)})" if given else "1 = 0", given
 
 
 def _fts(wanted: Needle, columns: Columns) -> str:

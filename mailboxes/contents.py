@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Row, func, select
+from sqlalchemy import Connection, LargeBinary, func, select
 
 from mailboxes.content import OpenBlob, Source
 from mailboxes.decode import decode_text
@@ -69,6 +69,6 @@ class ContentReader:
         return _view(row).read(self._open_blob, 0, end)
 
 
-def _view(row: Row[Any]) -> Source:
+def _view(row: Any) -> Source:
     cuts = tuple((int(start), int(end)) for start, end in json.loads(row.cuts))
     return Source(blob=row.blob, view=View(bytes(row.prefix), row.size_original, cuts))

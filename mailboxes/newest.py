@@ -9,18 +9,19 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from mailboxes.asking import ANYWHERE, has, is_exact, match
+from mailboxes.asking import ANYWHERE, CANDIDATES, has, is_exact, is_sqlite, match, one_of
 from mailboxes.rows import moment
 from mailboxes.search_tables import GRAMS
 from mailboxes.tokens import Needle
 
 _TEXTS = "mailbox_texts t"
+_WINDOW = 5_000  # ids at the end
 _COLUMNS = "t.id, t.key, t.kind, t.created, t.title, t.state, t.reason"
 # The order of SQLite's join is as written: it is the index that leads.
 _JOINED = f"{GRAMS} g CROSS JOIN {_TEXTS}"
 _BY_TOKENS = {
     "sqlite": ("g.rowid", f"{GRAMS} MATCH :match AND t.id = g.rowid"),
-    "postgresql": ("t.id", "g.grams @> CAST(:match AS TEXT[]) AND t.id = g.id"),
+    "postgresql": ("t.id", "g.grams @> CAST(:match AS TEXT[]) AND t.id = g.id"),  # see `hits`
 }
 
 
@@ -53,9 +54,22 @@ class Asked:
 
     def hits(self, conn: Connection, limit: int) -> list[Hit]:
         """The answers, the newest first."""
-        where = " AND ".join(self.where) or "1 = 1"
+        if is_sqlite(conn) or "match" not in self.values:
+            return self._asked(conn, limit)
+        # PostgreSQL guesses badly whether a word is frequent: it would read all texts from the end
+        # for a rare one. So only the end is read; then the index alone names the candidates.
+        last = f"t.id > (SELECT max(id) FROM mailbox_texts) - {_WINDOW}"  # noqa: S608
+        hits = self._asked(conn, limit, last)
+        return hits if len(hits) == limit else self._asked(conn, limit, rare=True)
+
+    def _asked(self, conn: Connection, limit: int, *more: str, rare: bool = False) -> list[Hit]:
+        where = " AND ".join([*self.where, *more]) or "1 = 1"
+        candidates, source = "", self.source
+        if rare:
+            candidates = f"WITH c AS MATERIALIZED ({CANDIDATES['postgresql']}) "
+            source = f"{self.source} JOIN c ON c.id = t.id"
         query = text(
-            f"SELECT {_COLUMNS} FROM {self.source} WHERE {where} "  # noqa: S608
+            f"{candidates}SELECT {_COLUMNS} FROM {source} WHERE {where} "  # noqa: S608
             f"ORDER BY {self.order} DESC LIMIT :limit"
         )
         return [
@@ -86,20 +100,15 @@ def newest_query(
     if before is not None:
         asked.add(f"{asked.order} < :before", {"before": before})
     if kinds is not None:
-        asked.add(*_one_of("t.kind", "kind", kinds))
+        asked.add(*one_of("t.kind", "kind", kinds))
     return asked
 
 
 def in_folders(folder_ids: Sequence[int]) -> tuple[str, dict[str, Any]]:
     """The condition that a message of one of the folders shows the text, and its values."""
-    condition, values = _one_of("m.folder_id", "folder", folder_ids)
+    condition, values = one_of("m.folder_id", "folder", folder_ids)
     shown = (
         "EXISTS (SELECT 1 FROM mailbox_heads h "
         "JOIN mailbox_messages m ON m.content_id = h.content_id WHERE h.text_id = t.id AND "
     )
     return f"{shown}{condition})", values
-
-
-def _one_of(column: str, name: str, choices: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    given = {f"{name}_{number}": choice for number, choice in enumerate(choices)}
-    return f"{column} IN ({', '.join(f':{one}' for one in given)})" if given else "1 = 0", given

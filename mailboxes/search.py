@@ -6,13 +6,14 @@ contains the folded words (`tokens.fold`). Contents that the index does not have
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, select, text
 
-from mailboxes.asking import CANDIDATES, IN_BODY, has, is_exact, match
+from mailboxes.asking import CANDIDATES, IN_BODY, has, is_exact, match, one_of
 from mailboxes.entries import NAMED, Entry, Head, body_of, head_has
+from mailboxes.frontier import Frontier
 from mailboxes.newest import Hit, in_folders, newest_query
 from mailboxes.search_tables import SearchTables
 from mailboxes.tables import Tables
@@ -22,6 +23,7 @@ __all__ = ["Hit", "Place", "ReadEntries", "SearchIndex"]
 
 ReadEntries = Callable[[Connection, Sequence[int]], Iterable[Entry]]
 _PORTION = 500
+_FEW = 2_000  # candidates that are looked up one by one; more are found in the folder
 
 _IN_FOLDER = (
     "SELECT DISTINCT m.content_id FROM mailbox_messages m "
@@ -45,6 +47,7 @@ class SearchIndex:
         self._tables = tables
         self._search = search
         self._read = read
+        self._frontier = Frontier(tables, search)
 
     def matching(
         self, conn: Connection, folder_id: int, place: Place, needle_text: str, field: str = ""
@@ -115,14 +118,25 @@ class SearchIndex:
     def _by_body(self, conn: Connection, folder_id: int, wanted: Needle) -> set[int]:
         values: dict[str, object] = {"folder": folder_id}
         where, join = [], ""
-        if not wanted.unindexed:
-            where.append(f"h.text_id IN {CANDIDATES[conn.dialect.name]}")
-            values["match"] = match(conn, [wanted], IN_BODY)
         if wanted.text and not is_exact(conn, wanted):
             join = " JOIN mailbox_texts t ON t.id = h.text_id"
             where.append(has(conn, "t.body", "sought"))
             values["sought"] = wanted.text
-        return self._in_folder(conn, " AND ".join(where) or "1 = 1", values, join)
+        if wanted.unindexed:
+            return self._in_folder(conn, " AND ".join(where) or "1 = 1", values, join)
+        matched = {"match": match(conn, [wanted], IN_BODY)}
+        candidates = CANDIDATES[conn.dialect.name]
+        few = list(conn.scalars(text(f"{candidates} LIMIT {_FEW + 1}"), matched))
+        if len(few) > _FEW:
+            where.append(f"h.text_id IN ({candidates})")
+            return self._in_folder(conn, " AND ".join(where), values | matched, join)
+        found: set[int] = set()
+        for some in _portions(few):
+            condition, given = one_of("h.text_id", "text", some)
+            # The plus keeps SQLite from reading the whole folder for a few candidates.
+            query = f"{_IN_FOLDER}{join} WHERE +m.folder_id = :folder AND {condition}"
+            found.update(conn.scalars(text(" AND ".join([query, *where])), {**values, **given}))
+        return found
 
     def _in_folder(
         self, conn: Connection, where: str, values: dict[str, object], join: str = ""
@@ -132,15 +146,23 @@ class SearchIndex:
 
     def _read_unindexed(self, conn: Connection, folder_id: int) -> Iterable[Entry]:
         messages, heads = self._tables.messages, self._search.heads
-        query = (
-            select(messages.c.content_id)
-            .outerjoin(heads, heads.c.content_id == messages.c.content_id)
-            .where(messages.c.folder_id == folder_id, heads.c.content_id.is_(None))
-            .distinct()
-        )
-        ids = list(conn.scalars(query))
-        for start in range(0, len(ids), _PORTION):
-            yield from self._read(conn, ids[start : start + _PORTION])
+        query = select(messages.c.content_id).where(messages.c.folder_id == folder_id).distinct()
+        missing = self._frontier.missing(conn)
+        if missing is None:
+            query = query.outerjoin(heads, heads.c.content_id == messages.c.content_id)
+            ids = list(conn.scalars(query.where(heads.c.content_id.is_(None))))
+        else:
+            ids = [
+                one
+                for some in _portions(missing)
+                for one in conn.scalars(query.where(messages.c.content_id.in_(some)))
+            ]
+        for some in _portions(ids):
+            yield from self._read(conn, some)
+
+
+def _portions(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + _PORTION] for start in range(0, len(ids), _PORTION))
 
 
 def _entry_has(entry: Entry, place: Place, sought: str, field: str) -> bool:

@@ -173,6 +173,37 @@ def test_what_is_not_indexed_yet_is_found_all_the_same(cabinet: Cabinet) -> None
     assert cabinet.newest("防汛") == [one]
 
 
+def test_what_lies_behind_what_is_indexed_is_found_whatever_was_asked_before(
+    cabinet: Cabinet,
+) -> None:
+    ids = [cabinet.put("防汛") for _ in range(3)]
+    assert cabinet.find(Place.BODY, "防汛") == set(ids)
+    late = cabinet.put("防汛", indexed=False)
+    assert cabinet.find(Place.BODY, "防汛") == {*ids, late}
+    cabinet.learn(late)
+    assert cabinet.find(Place.BODY, "防汛") == {*ids, late}
+    cabinet.database.write_now(cabinet.writer.clear)
+    assert cabinet.find(Place.BODY, "防汛") == {*ids, late}
+    cabinet.learn(*ids, late)
+    assert cabinet.find(Place.BODY, "防汛") == {*ids, late}
+
+
+def test_many_candidates_and_many_unindexed_are_found_as_few_are(
+    cabinet: Cabinet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mailboxes import frontier, newest, search
+
+    monkeypatch.setattr(search, "_FEW", 2)
+    monkeypatch.setattr(search, "_PORTION", 3)
+    monkeypatch.setattr(frontier, "MOST", 2)
+    monkeypatch.setattr(newest, "_WINDOW", 2)
+    ids = [cabinet.put(f"防汛 {n}-a", indexed=n % 2 == 0) for n in range(9)]
+    for sought in ("防汛", "汛 ", "-a"):
+        assert cabinet.find(Place.BODY, sought) == set(ids)
+        assert cabinet.newest(sought, limit=4) == ids[::-2][:4]
+    assert cabinet.find(Place.BODY, "3-a") == {ids[3]}
+
+
 def test_text_is_header_or_body_and_an_empty_needle_asks_for_the_field(cabinet: Cabinet) -> None:
     head = cabinet.put("甲", fields=[("From", "水务局 <water@heping.test>"), ("X-A", "")])
     body = cabinet.put("请水务局办理", fields=[("Subject", "乙"), ("CC", "a@b")])

@@ -33,7 +33,9 @@ from gateway.policy.clamd import VirusState
 from gateway.seals.live import LiveSeals
 from gateway.store.database import Database
 from gateway.store.spool import Spool
+from mailboxes.charset import wire_octets
 from mailboxes.content import Content
+from mailboxes.decode import decode_text
 from mailboxes.imap.account import Account as MailAccount
 from mailboxes.imap.ports import Refusal, Unavailable
 from mailboxes.imap.ports import Spool as AnySpool
@@ -191,7 +193,8 @@ class PostHouse:
 
     def twin(self, conn: Connection, folder_id: int, content: Content) -> int | None:
         """In Sent, the copy that was filed when the same mail was accepted."""
-        message_id = json.loads(content.envelope)[9]
+        written = json.loads(content.envelope)[9] or ""
+        message_id = decode_text(wire_octets(written)).strip()  # as it was read at acceptance
         if not message_id:
             return None
         messages, contents, folders = tables.messages.c, tables.contents.c, tables.folders.c

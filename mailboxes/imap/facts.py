@@ -142,7 +142,8 @@ def _date(value: str | None) -> tuple[date | None, float | None]:
     if parsed is None:
         return None, None
     try:
-        local = datetime(*parsed[:6], tzinfo=UTC)
+        # A minute may have a second 60 (RFC 5322, 3.3).
+        local = datetime(*parsed[:5], min(parsed[5], 59), tzinfo=UTC)
         return local.date(), local.timestamp() - (parsed[9] or 0)
     except (ValueError, OverflowError):
         return None, None

@@ -112,11 +112,10 @@ def _body(value: list[Value]) -> bytes:
         children = b"".join(_body(child) for child in first if isinstance(child, list))
         rest = _values(value[1:])
         return b"(%s %s)" % (children, rest)
-    if len(value) > 9 and isinstance(value[8], list):  # an embedded message
-        inner = value[7]
+    if len(value) > 9 and isinstance(value[7], list) and isinstance(value[8], list):
+        # An embedded message: any other part has a text there, its MD5.
         return b"(%s %s %s %s)" % (
-            _values(value[:7]), _envelope(inner) if isinstance(inner, list) else b"NIL",
-            _body(value[8]), _values(value[9:]),
+            _values(value[:7]), _envelope(value[7]), _body(value[8]), _values(value[9:]),
         )  # fmt: skip
     return b"(%s)" % _values(value)
 

@@ -127,6 +127,14 @@ def _same_but_line_ends(found: Finding, _octets: bytes) -> bool:
     return _as_sent(found.ours) == (found.theirs or b"")
 
 
+def _has_encoded_message(_found: Finding, octets: bytes) -> bool:
+    return any("encoded-message" in part.faults for part in walk(scan(octets)))
+
+
+def _has_no_field(found: Finding, octets: bytes) -> bool:
+    return any("bad-header" in part.faults for part in walk(scan(octets)))
+
+
 def _goes_on_behind_parts(found: Finding, _octets: bytes) -> bool:
     return bool(found.part.children) and found.theirs == _as_sent(found.ours) + b"\r\n"
 
@@ -135,8 +143,9 @@ def _has_empty_line(found: Finding, _octets: bytes) -> bool:
     return _as_sent(found.ours) == (found.theirs or b"") + b"\r\n"
 
 
-def _is_in_global_message(found: Finding, _octets: bytes) -> bool:
-    return any(part.media_type == "message/global" for part in found.parents)
+def _is_in_global_message(found: Finding, octets: bytes) -> bool:
+    within = walk(scan(octets)) if found.kind == "fields" else found.parents
+    return any(part.media_type == "message/global" for part in within)
 
 
 def _is_about(*words: str) -> Callable[[Finding], bool]:
@@ -183,7 +192,7 @@ def _has_odd_ids(found: Finding, _octets: bytes) -> bool:
     return found.kind == "thread" and not all(grammar.is_id_list(value) for value in fields)
 
 
-_LINE_END = re.compile(rb"\r?\n")
+_LINE_END = re.compile(rb"\r*\n")
 _MIME = ("type", "parameters", "encoding", "disposition", "languages")
 DIFFERENCES = (
     Difference(
@@ -243,16 +252,29 @@ DIFFERENCES = (
         "The same line end in the text itself.",
     ),
     Difference(
-        ("section",), _same_but_line_ends,
+        ("section", "fields"), _same_but_line_ends,
         "Text with bare LF: theirs sends CRLF for each, ours the octets that were given.",
     ),
     Difference(
-        ("section",), _has_empty_line,
-        "An empty line in front of a boundary ends the header that it follows (RFC 5322, 2.1);"
-        " theirs counts its line end to the boundary.",
+        ("partial",), _has_bare_line_feed,
+        "A piece of such a text stands elsewhere.",
     ),
     Difference(
-        ("section",), _is_in_global_message,
+        ("fields",), _has_encoded_message,
+        "The header of a message under base64, as above.",
+    ),
+    Difference(
+        ("fields",), _has_no_field,
+        "Lines that are no field belong to no list of fields: ours leaves them out of"
+        " HEADER.FIELDS.NOT, theirs gives them.",
+    ),
+    Difference(
+        ("section", "fields"), _has_empty_line,
+        "An empty line in front of a boundary ends the header that it follows (RFC 5322, 2.1);"
+        " theirs counts its line end to the boundary. Ours gives HEADER.FIELDS.NOT one always.",
+    ),
+    Difference(
+        ("section", "fields"), _is_in_global_message,
         "The text of message/global: 2.3 does not look into it.",
     ),
     Difference(

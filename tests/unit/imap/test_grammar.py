@@ -306,7 +306,7 @@ def test_what_cannot_stand_before_a_message_is_a_fault(octets: bytes) -> None:
     [
         (b"ALL", key(SearchName.ALL)),
         (b"unseen", key(SearchName.NOT, keys=(SEEN,))),
-        (b"RECENT", key(SearchName.NONE)),
+        (b"RECENT", key(SearchName.FLAG, "\\Recent")),
         (b"2:4", key(SearchName.SEQUENCE, numbers=NumberSet(((2, 4),)))),
         (b"$", key(SearchName.SEQUENCE, numbers=NumberSet((), saved=True))),
         (b"UID *", key(SearchName.UID, numbers=NumberSet(((0, 0),)))),

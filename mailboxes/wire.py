@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-_START = 300  # octets
+_START, _END = 300, 60  # octets of a long line that are kept
 
 
 class Gone(Exception):
@@ -30,11 +30,13 @@ class Nudged(Exception):
 
 
 class LongLine(Exception):
-    """The line was longer than allowed; all of it has been skipped, and `start` is how it began."""
+    """The line was longer than allowed; all of it has been skipped, and `start` is how it began,
+    `end` how it ended."""
 
-    def __init__(self, start: bytes) -> None:
+    def __init__(self, start: bytes, end: bytes = b"") -> None:
         super().__init__("the line is too long")
         self.start = start
+        self.end = end
 
 
 class Wire:
@@ -110,12 +112,13 @@ class Wire:
         Raises Gone, TimeUp, Interrupted, Nudged if that is wanted, or LongLine once the end of the
         long line was seen.
         """
-        skipping, start = False, b""
+        skipping, start, tail = False, b"", b""
         seen = 0
         while (end := self._waiting.find(b"\n", seen)) < 0:
             if len(self._waiting) > longest:
                 start = start if skipping else bytes(self._waiting[:_START])
                 skipping = True
+                tail = bytes(self._waiting[-_END:])
                 self._waiting.clear()
             seen = len(self._waiting)
             if nudged and self._nudged:
@@ -126,7 +129,7 @@ class Wire:
         del self._waiting[: end + 1]
         self._resume()
         if skipping or len(line) > longest:
-            raise LongLine(start or line[:_START])
+            raise LongLine(start or line[:_START], (tail + line)[-_END:])
         return line
 
     async def piece(self, deadline: float, most: int = 0) -> bytes:

@@ -45,6 +45,7 @@ _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"')
 _LITERAL = re.compile(rb"(~?)\{(\d{1,20})(\+?)\}\r?\n")
 LITERAL_END = re.compile(rb"~?\{(\d{1,20})(\+?)\}\r?\n\Z")
 """The end of a line behind which a literal follows: its octets, and whether it comes unasked."""
+_LONGEST_END = 40  # octets
 _COUNT = re.compile(rb"(~?)\{(\d{1,20})(\+?)\}")
 _ITEM = re.compile(rb"[A-Za-z0-9.]+")
 _SECTION = re.compile(rb"[A-Za-z.]+")
@@ -79,6 +80,12 @@ _STATUS_ITEMS = frozenset({
     "MAILBOXID", "APPENDLIMIT",
 })  # fmt: skip
 _SEARCH_RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+
+
+def announced(line: bytes) -> re.Match[bytes] | None:
+    """The literal that follows this line, see `LITERAL_END`. It must be a line, and not a literal
+    with the line behind it: what a literal ends with means nothing."""
+    return LITERAL_END.search(line[-_LONGEST_END:])
 
 
 class SyntaxFault(Exception):
@@ -214,8 +221,8 @@ class Grammar:
         if found is None:
             raise self.fault(what)
         octets, binary = found
-        if b"\x00" in octets and not binary:
-            raise SyntaxFault("a literal holds no NUL")
+        if binary or b"\x00" in octets:
+            raise SyntaxFault("only the messages of APPEND hold NUL, or come as a literal8")
         return octets
 
     def astring(self, what: str = "a word or string") -> bytes:

@@ -20,7 +20,7 @@ from mailboxes.imap.account import Account
 from mailboxes.imap.commands import COMMANDS, LOGGED_OUT, SELECTED, capabilities
 from mailboxes.imap.done import Done
 from mailboxes.imap.farewell import Leave, Silent
-from mailboxes.imap.grammar import LITERAL_END, Grammar, SyntaxFault, UnknownCharset
+from mailboxes.imap.grammar import Grammar, SyntaxFault, UnknownCharset, announced
 from mailboxes.imap.ports import Refusal, Unavailable, no_such_folder
 from mailboxes.imap.selected import Selected
 from mailboxes.imap.services import Services
@@ -28,7 +28,9 @@ from mailboxes.wire import Gone, Interrupted, LongLine, TimeUp
 
 log = structlog.get_logger("imap")
 
-_TAGGED = re.compile(rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]{1,250}) +(?:(UID) +)?([A-Za-z]+)", re.I)
+_TAGGED = re.compile(
+    rb"([^\x00-\x20\x7f-\xff(){%*\"\\+]{1,250}) +(?:(?:(UID) +)?([A-Z]+)(?=[ \r\n]))?", re.I
+)
 _RENEW_SECONDS = 1.0  # how long an account's roles are believed to be what they were
 _FLUSH = 65_536  # octets of answers that wait to be sent together
 
@@ -90,6 +92,8 @@ class Session:
             await self.flush()
             while True:
                 await self._one_command()
+                if self.connection.wire.has_line:  # a client that sends many gets them in turn
+                    await asyncio.sleep(0)
         except Leave as farewell:
             await self._say_bye(str(farewell))
         except Gone:
@@ -178,10 +182,20 @@ class Session:
         while number:
             number -= len(await self.piece(min(number, _FLUSH)))
 
+    async def skip_from(self, line: bytes) -> None:
+        """Read and forget what a client sends unasked behind that line of a command: a literal,
+        the line behind it, and so on. It is not to be taken for commands."""
+        while (literal := announced(line)) is not None and literal[2]:
+            await self.skip(int(literal[1]))
+            try:
+                line = await self.line()
+            except LongLine as error:
+                line = error.end
+
     # Commands
 
     async def _one_command(self) -> None:  # noqa: PLR0912  # one for each kind of error
-        tag = "*"
+        tag = ""
         try:
             command = bytearray(await self.line())
             match = _TAGGED.match(command)
@@ -193,8 +207,9 @@ class Session:
                 command = await self.rest(command)
                 done = await self._run(tag, name, command)
         except LongLine as error:
+            await self.skip_from(error.end)
             match = _TAGGED.match(error.start)
-            tag = match[1].decode("ascii") if match else tag
+            tag = tag or (match[1].decode("ascii") if match else "*")
             done = self._wrong("The line is too long")
         except SyntaxFault as fault:
             done = self._wrong(f"{fault}")
@@ -223,13 +238,13 @@ class Session:
             log.exception("imap-command-failed", peer=self.peer, tag=tag)
             done = Done("The post office has failed at this command", "SERVERBUG", "NO")
         code = f"[{done.code}] " if done.code else ""
-        self.write(f"{tag} {done.status} {code}{done.text}\r\n".encode())
+        self.write(f"{tag} {done.status} {code}{_one_line(done.text)}\r\n".encode())
         await self.flush()
         if self._errors <= 0:
             raise Leave("Too many commands that are no IMAP")
 
     def _name(self, match: re.Match[bytes] | None) -> str:
-        if match is None:
+        if match is None or match[3] is None:
             return ""
         prefix = "UID " if match[2] else ""
         return prefix + match[3].decode("ascii").upper()
@@ -239,24 +254,18 @@ class Session:
         are too long; then all of them have been skipped."""
         limits = self.services.limits
         most = limits.command if self.state.account else limits.command_before_login
-        excess = False
-        while (match := LITERAL_END.search(command)) is not None:
-            size = int(match[1])
-            too_much = excess or len(command) + size > most
-            if not match[2]:
-                if too_much:
-                    raise SyntaxFault(f"a command has at most {most} octets")
+        line = bytes(command)
+        while (literal := announced(line)) is not None:
+            size = int(literal[1])
+            if len(command) + size > most:
+                await self.skip_from(line)
+                raise SyntaxFault(f"a command has at most {most} octets")
+            if not literal[2]:
                 self.write(b"+ OK\r\n")
                 await self.flush()
-            if too_much:  # the client has sent it unasked
-                excess = True
-                await self.skip(size)
-                command[:] = command[:200]
-            else:
-                command += await self.octets(size)
-            command += await self.line()
-        if excess:
-            raise SyntaxFault(f"a command has at most {most} octets")
+            command += await self.octets(size)
+            line = await self.line()
+            command += line
         return command
 
     async def _run(self, tag: str, name: str, command: bytearray) -> Done:
@@ -272,7 +281,7 @@ class Session:
         if found.needs == SELECTED and state.selected is None:
             raise Refusal("Please select a mailbox first", "请先打开一个文件夹", code="BAD")
         octets = bytes(command)
-        if not LITERAL_END.search(octets):
+        if name != "APPEND" or announced(octets) is None:
             octets = octets.removesuffix(b"\n").removesuffix(b"\r")
         grammar = Grammar(octets, utf8=state.utf8)
         grammar.tag()
@@ -374,3 +383,8 @@ class Session:
     def capability(self) -> bytes:
         """What there is, at this moment."""
         return capabilities(self)
+
+
+def _one_line(text: str) -> str:
+    """The text of a response, which may quote what a client has said."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from mailboxes.content import Content
 from mailboxes.events import Person
 from mailboxes.imap.done import Done
-from mailboxes.imap.grammar import LITERAL_END, Grammar, SyntaxFault
+from mailboxes.imap.farewell import Leave
+from mailboxes.imap.grammar import Grammar, SyntaxFault, announced
 from mailboxes.imap.places import Spot, demand, locate
 from mailboxes.imap.ports import Refusal, Spool
 from mailboxes.imap.room import make_room
@@ -25,6 +26,7 @@ from mailboxes.imap.selected import right_for
 from mailboxes.imap.services import Services
 from mailboxes.imap.syntax import AppendHead, numbers_text
 from mailboxes.imap.unbinary import NotEncodable, without_nul
+from mailboxes.wire import Gone, LongLine
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
@@ -49,7 +51,9 @@ async def append(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         spot = await reader.spot()
         await reader.messages(arrivals)
         return await _file(session, spot, arrivals)
-    except BaseException:
+    except (Gone, Leave):
+        raise
+    except Exception:
         await reader.skip_rest()
         raise
     finally:
@@ -63,13 +67,12 @@ class _Reader:
     def __init__(self, session: Session, grammar: Grammar) -> None:
         self._session = session
         self._grammar = grammar
-        self._unread = 0  # octets of a literal that come unasked, and the rest of the command
-        self._ended = False
+        self._line = grammar.octets  # the last one; the literal that it announces is not read yet
+        self._unread = -1  # octets of the literal that is being read; -1: none is
 
     async def spot(self) -> Spot:
         """Where to. Raises Refusal, SyntaxFault."""
         session, grammar = self._session, self._grammar
-        self._note_literal()
         grammar.space()
         while grammar.waits_for_literal:
             await self._read_literal()
@@ -97,13 +100,11 @@ class _Reader:
             self._grammar.line_end()
             self._check(head, len(arrivals))
             arrivals.append(await self._message(head))
-            line = await session.line()
-            self._grammar = Grammar(line, utf8=session.state.utf8)
-            self._note_literal()
+            await self._next_line()
+            self._grammar = Grammar(self._line, utf8=session.state.utf8)
             if head.utf8:
                 self._grammar.expect(b")")
             if self._grammar.at_line_end:
-                self._ended = True
                 return
 
     def _check(self, head: AppendHead, number: int) -> None:
@@ -157,7 +158,7 @@ class _Reader:
         """The literal that stands for the name of the mailbox, and what is behind it."""
         session = self._session
         command = bytearray(self._grammar.octets)
-        found = LITERAL_END.search(command)
+        found = announced(self._line)
         if found is None:
             raise self._grammar.fault("the name of a mailbox")
         size = int(found[1])
@@ -166,30 +167,26 @@ class _Reader:
         if not found[2]:
             session.write(b"+ OK\r\n")
             await session.flush()
-        self._unread = 0
         command += await session.octets(size)
-        command += await session.line()
+        await self._next_line()
+        command += self._line
         self._grammar.more(bytes(command))
-        self._note_literal()
 
-    def _note_literal(self) -> None:
-        """What will come whether we want it or not."""
-        found = LITERAL_END.search(self._grammar.octets)
-        self._ended = found is None or not found[2]
-        self._unread = int(found[1]) if found is not None and found[2] else 0
+    async def _next_line(self) -> None:
+        """The line behind a literal that was read."""
+        self._line, self._unread = b"", -1  # of a line that is too long the session takes care
+        self._line = await self._session.line()
 
     async def skip_rest(self) -> None:
         """Read what the client has sent already and will not be asked for."""
         session = self._session
-        while self._unread or not self._ended:
+        if self._unread >= 0:
             await session.skip(self._unread)
-            self._unread = 0
-            if self._ended:
-                return
-            line = await session.line()
-            found = LITERAL_END.search(line)
-            self._ended = found is None or not found[2]
-            self._unread = int(found[1]) if found is not None and found[2] else 0
+            try:
+                await self._next_line()
+            except LongLine as error:
+                self._line = error.end
+        await session.skip_from(self._line)
 
 
 async def _file(session: Session, spot: Spot, arrivals: list[_Arrival]) -> Done:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -51,6 +53,11 @@ class EvidenceKey:
     def sign(self, octets: bytes) -> bytes:
         """The raw Ed25519 signature (RFC 8032), 64 octets."""
         return self.private.sign(octets)
+
+    def derive(self, purpose: str) -> bytes:
+        """A secret of 32 octets for that purpose (HKDF, RFC 5869): wherever the key is, it is."""
+        made = HKDF(SHA256(), 32, salt=None, info=f"yizhan {purpose}".encode())
+        return made.derive(self.private.private_bytes_raw())
 
 
 @dataclass(frozen=True, slots=True)

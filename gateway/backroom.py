@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.delivery.alerts import Alerts
+from gateway.delivery.answers import Answers
 from gateway.delivery.indexer import Indexer
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import BATCH, SHARE, OutboxWorker
@@ -69,6 +70,7 @@ def open_outbox(
             Kind.RECEIPT: Receipts(bureau).handle,
             Kind.SUMMARY: Summaries(bureau).handle,
             Kind.ALERT: Alerts(bureau).handle,
+            Kind.ANSWER: Answers(bureau).handle,
         },
         premises.clock,
         node=identity.node(config.state.directory),

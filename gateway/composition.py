@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from sqlalchemy import func, select
 
 from gateway import resources
 from gateway.config import Config
 from gateway.errors import ConfigurationError, StoreDamaged
-from gateway.evidence import alert, receipt, summary
+from gateway.evidence import alert, answer, receipt, summary
 from gateway.evidence.keys import EvidenceKey, load_evidence_key
 from gateway.evidence.notary import Notary
+from gateway.exchange.action_address import ActionAddresses
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
 from gateway.exchange.tables import documents
+from gateway.policy import signing
+from gateway.policy.signing import LiveSigning
 from gateway.portal import samples as portal
 from gateway.reminders import choices
 from gateway.reminders import ladder as reminders
@@ -66,6 +72,7 @@ def load_templates() -> Templates:
         *receipt.samples(),
         *summary.samples(),
         *alert.samples(),
+        *answer.samples(),
         *reminders.samples(),
         *portal.samples(),
     )
@@ -83,14 +90,29 @@ def compose_means(
 
     Raises ConfigurationError.
     """
+    key = key or load_key(config)
     return Means(
         mailboxes=mailboxes or open_mailboxes(open_blobs(config)),
-        notary=Notary(key or load_key(config), config.office.domain),
+        notary=Notary(key, config.office.domain),
         ladder=ladder or compose_ladder(config, load_templates()),
         host=config.office.host,
+        addresses=action_addresses(key, config.office.domain),
+        signing=LiveSigning(signing.load(config.policy.directory)),
         summary_minutes=config.receipts.summary_minutes,
         deadline_minutes=config.receipts.deadline_minutes,
     )
+
+
+def action_addresses(key: EvidenceKey, domain: str) -> ActionAddresses:
+    """The office's action addresses: the same wherever its evidence key is."""
+    return ActionAddresses(key.derive("action addresses"), domain)
+
+
+def compose_answers(config: Config) -> Callable[[str, datetime], str]:
+    """`Means.answer_to`, for who has no means. Raises ConfigurationError."""
+    addresses = action_addresses(load_key(config), config.office.domain)
+    good_for = signing.load(config.policy.directory).good_for
+    return lambda document_id, received_at: addresses.make(document_id, received_at, good_for)
 
 
 def compose_ladder(config: Config, templates: Templates) -> Ladder:

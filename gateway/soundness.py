@@ -20,6 +20,7 @@ from gateway.errors import ConfigurationError, YizhanError
 from gateway.expiry import find_endings
 from gateway.founding import RECOVERY_SECRET
 from gateway.intake.tls import TlsHolder
+from gateway.policy import signing
 from gateway.policy.collect import verify_settings
 from gateway.policy.engine import Policy
 from gateway.reminders import choices
@@ -43,6 +44,7 @@ def find_faults(config: Config, path: Path, *, ports: bool = True) -> list[str]:
         lambda: Policy.load(config.policy.directory),
         lambda: verify_settings(config.policy),
         lambda: choices.load(config.policy.directory),
+        lambda: signing.load(config.policy.directory),
         lambda: asyncio.run(_try_notifier(config)),
         lambda: load_key(config),
         lambda: _verify_store(config),

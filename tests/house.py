@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from gateway import config, resources
+from gateway.composition import action_addresses
 from gateway.delivery.alerts import Alerts
+from gateway.delivery.answers import Answers
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import OutboxWorker
 from gateway.delivery.receipts import Receipts
@@ -28,6 +30,7 @@ from gateway.directory import demo_office
 from gateway.directory.live import LiveDirectory
 from gateway.domain.address import Address
 from gateway.domain.clock import FakeClock
+from gateway.domain.states import Way
 from gateway.domain.submission import Accepted, ClientInfo, EnvelopeRecipient, Submission
 from gateway.evidence.keys import certify, evidence_key, keep_certificate
 from gateway.evidence.log import Log
@@ -35,6 +38,7 @@ from gateway.evidence.notary import Notary
 from gateway.evidence.record import Actor
 from gateway.exchange.documents import find_delivery, show_document
 from gateway.exchange.exchange import Exchange, Judges
+from gateway.exchange.gestures import Gestures
 from gateway.exchange.hooks import Delivered
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
@@ -44,6 +48,7 @@ from gateway.exchange.tables import documents, outbox, refusals
 from gateway.policy.engine import Policy
 from gateway.policy.pool import Inspector
 from gateway.policy.rate import Rates
+from gateway.policy.signing import LiveSigning
 from gateway.seals.live import LiveSeals
 from gateway.seals.signer import FakeSigner
 from gateway.store.blobs import FileBlobs
@@ -138,9 +143,13 @@ class House:
             notary=Notary(key, DOMAIN),
             ladder=self.ladder,
             host=f"mail.{DOMAIN}",
+            addresses=action_addresses(key, DOMAIN),
+            signing=LiveSigning(),
             summary_minutes=10,
             deadline_minutes={"extra": 60, "urgent": 240, "normal": 4320},
         )
+        # What an IMAP server works with: the store that tells the office of gestures.
+        self.shelves = open_mailboxes(self.blobs, Gestures(self.means, self.directory))
         self.exchange = Exchange(
             database=self.database,
             blobs=self.blobs,
@@ -173,6 +182,7 @@ class House:
                 Kind.RECEIPT: Receipts(self.bureau).handle,
                 Kind.SUMMARY: Summaries(self.bureau).handle,
                 Kind.ALERT: Alerts(self.bureau).handle,
+                Kind.ANSWER: Answers(self.bureau).handle,
             },
             self.clock,
         )
@@ -285,7 +295,9 @@ class House:
         def work(connection: Any) -> Signed:
             delivery = find_delivery(connection, document_id, f"unit:{unit}")
             assert delivery is not None
-            return sign_for(connection, self.means, delivery, actor=actor, way="operator", now=now)
+            return sign_for(
+                connection, self.means, delivery, actor=actor, way=Way.OPERATOR, now=now
+            )
 
         return await self.database.write(work)
 

@@ -33,6 +33,7 @@ def sign(
     Example: yizhan delivery sign 06hs3kx9qe7w2v5m8n4r1t0abc --unit water --name 王伟
     """
     from gateway.composition import compose_means
+    from gateway.domain.states import Way
     from gateway.evidence.record import Actor
     from gateway.exchange.documents import find_delivery
     from gateway.exchange.sign_for import sign_for
@@ -59,7 +60,7 @@ def sign(
                 name=name.strip(),
                 login="operator",
             )
-            return sign_for(connection, means, delivery, actor=actor, way="operator", now=now)
+            return sign_for(connection, means, delivery, actor=actor, way=Way.OPERATOR, now=now)
 
         signed = office.database.write_now(work)
     data = {

@@ -25,7 +25,9 @@ def list_(
     unit: Annotated[str, typer.Option(help="Sent or received by this unit (code).")] = "",
     since: Annotated[datetime | None, typer.Option(help="Received at or after (UTC).")] = None,
     until: Annotated[datetime | None, typer.Option(help="Received before (UTC).")] = None,
-    state: Annotated[str, typer.Option(help="With a delivery: consigned, signed, failed.")] = "",
+    state: Annotated[
+        str, typer.Option(help="With a delivery: consigned, signed, returned, failed.")
+    ] = "",
     urgency: Annotated[str, typer.Option(help="extra, urgent or normal.")] = "",
     class_: Annotated[
         str, typer.Option("--class", help="document, notice, information or mail.")
@@ -215,10 +217,16 @@ def _steps(found: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
 
 
 def _reasons(event: dict[str, Any]) -> str:
-    if event["reasons"]:
+    """Why, or who and in which way; a return is both."""
+    way = next((f"({r['detail']})" for r in event["reasons"] if r["code"] == "Way"), "")
+    codes = "; ".join(r["code"] for r in event["reasons"] if r["code"] not in ("Way", "Other"))
+    said = "; ".join(r["detail"] for r in event["reasons"] if r["code"] == "Other")
+    if event["reasons"] and not way:
         return "; ".join(reason["code"] for reason in event["reasons"])
     actor = event["actor"] or {}
-    return " ".join(part for part in (actor.get("name"), actor.get("account")) if part)
+    return " ".join(
+        part for part in (actor.get("name"), actor.get("account"), way, codes, said) if part
+    )
 
 
 def _utc(when: datetime) -> datetime:

@@ -85,6 +85,7 @@ def fsck(
 
 
 def _repair(office: Office, report: Report, remove_orphans: bool) -> Repairs:
+    from gateway.composition import compose_answers
     from gateway.exchange.mailroom import open_mailboxes
     from gateway.fsck.heal.tools import Tools
     from gateway.fsck.repair import repair
@@ -98,6 +99,7 @@ def _repair(office: Office, report: Report, remove_orphans: bool) -> Repairs:
         office.config.office.host,
         office.clock.now(),
         remove_orphans,
+        compose_answers(office.config),
     )
     return repair(office.database, report, tools, actor=office.actor)
 

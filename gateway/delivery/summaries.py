@@ -69,6 +69,9 @@ class Summaries:
                 signed_by=row.signed_by,
                 signed_at=None if row.signed_at is None else moment(row.signed_at),
                 telephone=telephone(directory, row.unit_id),
+                returned_by=row.returned_by,
+                returned_at=None if row.returned_at is None else moment(row.returned_at),
+                reason=row.returned_reason,
             )
             for row in rows
         )

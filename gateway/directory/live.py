@@ -30,6 +30,13 @@ class LiveDirectory:
         self._last = await self._reading.get()
         return self._last
 
+    def within(self, connection: Connection) -> Directory:
+        """The directory as that connection's transaction sees it.
+
+        It is not kept: what the transaction sees may never be committed.
+        """
+        return self._newest(connection)
+
     def now(self) -> Directory:
         """The last snapshot, without asking; read from the database the first time."""
         if self._last is None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from gateway.directory.contents import Contents, read, version
 from gateway.directory.model import (
     Account,
+    AccountKind,
     Desk,
     DutyPerson,
     Group,
@@ -34,6 +35,16 @@ OPERATOR_NAMES = ("postmaster", "abuse")
 
 _UNIT_SENDERS = frozenset(
     {Role.CLERK, Role.BUSINESS_CLERK, Role.UNIT_ADMIN, Role.LEADER, Role.MACHINE}
+)
+_SIGNERS = frozenset(
+    {
+        Role.CLERK,
+        Role.BUSINESS_CLERK,
+        Role.UNIT_ADMIN,
+        Role.SEAL_KEEPER,
+        Role.LEADER,
+        Role.ARCHIVIST,
+    }
 )
 _OWN_SENDERS = _UNIT_SENDERS | {Role.OPERATOR, Role.SEAL_KEEPER, Role.ARCHIVIST}
 _RANK = {Level.MUNICIPAL: 0, Level.DISTRICT: 1, Level.SUBDISTRICT: 2}
@@ -214,6 +225,32 @@ class Directory:
             if unit.active and membership.roles & _OWN_SENDERS:
                 return unit
         return None
+
+    def signing_unit(self, account: Account, owner_key: str) -> Unit | None:
+        """The unit for which the account may sign for what came into that mailbox, else None.
+
+        The mailbox of a unit or desk: whoever works there, or in the unit that stands for it now;
+        not readers, auditors, machines or the operator, who has a command for it. A person's own
+        mailbox: that person.
+        """
+        kind, _, code = owner_key.partition(":")
+        if not account.active or account.kind is AccountKind.MACHINE:
+            return None
+        if kind == OwnerKind.PERSON:
+            return self._main_unit(account) if account.login == code else None
+        desk = self._desks.get(code) if kind == OwnerKind.DESK else None
+        unit = self._units.get(code) if desk is None else self._units_by_id[desk.unit_id]
+        if unit is None:
+            return None
+        for one in (unit, self.standing_for(unit)):
+            if one is not None and account.roles_in(one.id) & _SIGNERS:
+                return one
+        return None
+
+    def _main_unit(self, account: Account) -> Unit | None:
+        """The first unit in which the account has a role that signs."""
+        found = (m.unit_id for m in account.memberships if m.roles & _SIGNERS)
+        return next((self._units_by_id[unit_id] for unit_id in found), None)
 
     def may_use_group(self, unit: Unit, group: Group) -> bool:
         """Whether the unit may write to the group."""

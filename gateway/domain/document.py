@@ -59,6 +59,7 @@ class DeliveryState(StrEnum):
 
     CONSIGNED = "consigned"  # 未签收: in the mailbox, not signed for
     SIGNED = "signed"  # 已签收
+    RETURNED = "returned"  # 退文: by the unit, before it has signed or after
     FAILED = "failed"  # could not be put into the mailbox
 
 

@@ -18,6 +18,10 @@ class Event(StrEnum):
     CONSIGNMENT_NOTIFICATION = "ConsignmentNotification"
     CONSIGNMENT_NOTIFICATION_FAILURE = "ConsignmentNotificationFailure"
     CONSIGNMENT_ACCEPTANCE = "ConsignmentAcceptance"
+    CONSIGNMENT_REJECTION = "ConsignmentRejection"
+    CONTENT_ACCESS_TRACKING = "ContentAccessTracking"
+    CONTENT_HANDOVER = "ContentHandover"
+    ACT_NOT_COUNTED = "ActNotCounted"  # a gesture that no person made
     SEAL_ISSUED = "SealIssued"
     SEAL_REPLACED = "SealReplaced"
     SEAL_CANCELLED = "SealCancelled"
@@ -37,18 +41,19 @@ class Event(StrEnum):
 
 
 _OWN = {
-    Event.SEAL_ISSUED, Event.SEAL_REPLACED, Event.SEAL_CANCELLED, Event.SEAL_USED,
-    Event.STORE_RESTORED, Event.STORE_RELEASED,
+    Event.ACT_NOT_COUNTED, Event.SEAL_ISSUED, Event.SEAL_REPLACED, Event.SEAL_CANCELLED,
+    Event.SEAL_USED, Event.STORE_RESTORED, Event.STORE_RELEASED,
 }  # fmt: skip
 _NEGATIVE = {
     Event.SUBMISSION_REJECTION,
     Event.CONTENT_CONSIGNMENT_FAILURE,
     Event.CONSIGNMENT_NOTIFICATION_FAILURE,
+    Event.CONSIGNMENT_REJECTION,
 }
 
 
 class Reason(StrEnum):
-    """Why something was refused or failed."""
+    """Why something was refused or failed; or, by WAY, how a person did something."""
 
     UNKNOWN_RECIPIENT = "UnknownRecipient"
     SENDER_NOT_IDENTIFIED = "SenderNotIdentified"
@@ -72,3 +77,4 @@ class Reason(StrEnum):
     DEADLINE_PASSED = "DeadlinePassed"
     TECHNICAL_MALFUNCTION = "TechnicalMalfunction"
     OTHER = "Other"
+    WAY = "Way"  # the detail is a `domain.states.Way`

@@ -11,10 +11,24 @@ class Act(StrEnum):
     """What can be done to a delivery."""
 
     SIGN_FOR = "sign-for"
+    RETURN = "return"
+
+
+class Way(StrEnum):
+    """How a person did it."""
+
+    OPERATOR = "operator"  # by a command, in the unit's name
+    MAILBOX = "mailbox"  # opened or fetched in a mail program
+    FOLDER = "folder"  # moved, copied or uploaded into 已签收 or 退文
+    READ_RECEIPT = "read-receipt"  # the MDN of a mail client (RFC 8098)
+    REPLY = "reply"  # whose first own line says so
+    ACTION_ADDRESS = "action-address"  # a mail to the document's own address
 
 
 TRANSITIONS: dict[tuple[DeliveryState, Act], DeliveryState] = {
     (DeliveryState.CONSIGNED, Act.SIGN_FOR): DeliveryState.SIGNED,
+    (DeliveryState.CONSIGNED, Act.RETURN): DeliveryState.RETURNED,
+    (DeliveryState.SIGNED, Act.RETURN): DeliveryState.RETURNED,  # 初审 finds it is not ours
 }
 
 

@@ -20,6 +20,10 @@ _ACTION: dict[Event, tuple[str, str]] = {
     Event.CONSIGNMENT_NOTIFICATION: ("delivered", "2.0.0"),
     Event.CONSIGNMENT_NOTIFICATION_FAILURE: ("delivered", "2.0.0"),  # the document is there
     Event.CONSIGNMENT_ACCEPTANCE: ("delivered", "2.0.0"),
+    Event.CONSIGNMENT_REJECTION: ("failed", "5.0.0"),
+    Event.CONTENT_ACCESS_TRACKING: ("delivered", "2.0.0"),
+    Event.CONTENT_HANDOVER: ("delivered", "2.0.0"),
+    Event.ACT_NOT_COUNTED: ("delivered", "2.0.0"),
 }
 
 # The enhanced code (RFC 3463) that says most of a reason.
@@ -46,6 +50,7 @@ _STATUS: dict[Reason, str] = {
     Reason.DEADLINE_PASSED: "5.4.7",
     Reason.TECHNICAL_MALFUNCTION: "5.3.0",
     Reason.OTHER: "5.0.0",
+    Reason.WAY: "5.0.0",  # says how, and so nothing of the status
 }
 
 

@@ -31,6 +31,9 @@ class Row:
     signed_by: str = ""  # name of the person
     signed_at: datetime | None = None
     telephone: str = ""  # whom to call
+    returned_by: str = ""
+    returned_at: datetime | None = None
+    reason: str = ""  # of the return
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,9 @@ class _Line:
     signed_by: str
     signed_at: str
     telephone: str
+    returned_by: str
+    returned_at: str
+    reason: str
 
 
 def render_summary(
@@ -89,7 +95,9 @@ def samples() -> Iterator[Sample]:
     """Facts for the templates of the summary: nobody, somebody and everybody has signed."""
     then = datetime(2026, 3, 9, tzinfo=CHINA)
     rows = tuple(
-        Row("甲", state, text, then, text) for state in DeliveryState for text in ("", "乙")
+        Row("甲", state, text, then, text, text, then, text)
+        for state in DeliveryState
+        for text in ("", "乙")
     )
     for text, deadline, some in (
         ("", None, ()),
@@ -115,6 +123,11 @@ def _values(facts: SummaryFacts) -> dict[str, object]:
                 signed_by=one_line(row.signed_by),
                 signed_at="" if row.signed_at is None else local_time(row.signed_at, facts.zone),
                 telephone=one_line(row.telephone),
+                returned_by=one_line(row.returned_by),
+                returned_at=""
+                if row.returned_at is None
+                else local_time(row.returned_at, facts.zone),
+                reason=one_line(row.reason),
             )
         )
     deadline = facts.deadline
@@ -133,5 +146,6 @@ def _values(facts: SummaryFacts) -> dict[str, object]:
         "complete": len(signed) == len(facts.rows),
         "signed": signed,
         "missing": lines[DeliveryState.CONSIGNED],
+        "returned": lines[DeliveryState.RETURNED],
         "failed": lines[DeliveryState.FAILED],
     }

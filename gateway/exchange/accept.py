@@ -26,15 +26,18 @@ from gateway.exchange.documents import hold
 from gateway.exchange.earlier import ENVELOPE_OF, find_resend
 from gateway.exchange.hooks import Delivered
 from gateway.exchange.means import Means
+from gateway.exchange.prefix import ASKS_TRACKING
 from gateway.exchange.recipients import Addressee, fingerprint
 from gateway.exchange.tables import (
     deliveries,
     document_texts,
     documents,
     envelope_recipients,
+    tracked_documents,
     unread_attachments,
 )
 from gateway.policy.inspection import Inspection
+from gateway.policy.signing import Waiting
 from gateway.policy.verdict import Verdict
 from gateway.seals import custody
 from gateway.store.postgres import take_turn
@@ -45,6 +48,7 @@ _INSERT_DOCUMENT = Prepared(insert(documents))
 _INSERT_TEXTS = Prepared(insert(document_texts))
 _INSERT_UNREAD = Prepared(insert(unread_attachments))
 _INSERT_ENVELOPE = Prepared(insert(envelope_recipients))
+_INSERT_TRACKED = Prepared(insert(tracked_documents))
 _INSERT_DELIVERY = Prepared(insert(deliveries).returning(deliveries.c.id))
 _INSERT_DELIVERIES = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
 
@@ -189,6 +193,8 @@ def _insert_document(connection: Connection, means: Means, case: Case) -> None:
         )
     if inspection.seal.state in (SealState.VALID, SealState.PARTLY):
         custody.log_use(connection, case.document_id, inspection.seal.fingerprint, now=case.now)
+    if not ASKS_TRACKING.isdisjoint(field.name.lower() for field in inspection.structure.fields):
+        _INSERT_TRACKED.run(connection, {"document_id": case.document_id})
     sender = case.directory.owner_of(submission.sender)
     if sender is not None:
         folder = cabinet.sent(means.mailboxes, connection, sender, case.now)
@@ -258,7 +264,9 @@ def _consign(
     """Put the document into the mailboxes and write the deliveries."""
     present = [a for a in addressees if a.owner is not None]
     owners = [a.owner for a in present if a.owner is not None]
-    folders = cabinet.inboxes(means.mailboxes, connection, owners, case.now)
+    waits = means.signing.now.wait_in is Waiting.TO_SIGN and case.verdict.message_class.signed_for
+    places = cabinet.to_sign if waits else cabinet.inboxes
+    folders = places(means.mailboxes, connection, owners, case.now)
     for variant, content in case.contents.items():
         wanted = [folders[o.key] for o in owners if case.variants[o.key] == variant]
         if wanted:

@@ -28,7 +28,7 @@ class Filter:
     unit_id: int | None = None  # as sender or as recipient
     since: datetime | None = None
     until: datetime | None = None
-    state: str = ""  # of a delivery: consigned, signed, failed
+    state: str = ""  # of a delivery: consigned, signed, returned, failed
     urgency: str = ""
     message_class: str = ""
     text: str = ""  # in title or number
@@ -199,6 +199,10 @@ def _delivery(row: Row[Any]) -> dict[str, Any]:
         "signed": None if row.signed_at is None else rfc3339(moment(row.signed_at)),
         "signed_by": row.signed_by,
         "signed_way": row.signed_way,
+        "returned": None if row.returned_at is None else rfc3339(moment(row.returned_at)),
+        "returned_by": row.returned_by,
+        "returned_way": row.returned_way,
+        "returned_reason": row.returned_reason,
     }
 
 

@@ -1,4 +1,7 @@
-"""What was accepted earlier: resends, which get the first document's id, and likely duplicates."""
+"""What was accepted earlier: resends, which get the first document's id, and likely duplicates.
+
+To recipients that have all returned it the same message is no resend: its sender sends it again.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ _RESEND = Prepared(
         documents.c.received_at > bindparam("since"),
     )
     .order_by(documents.c.id)
-    .limit(1)
 )
 _SAME_OCTETS = Prepared(
     select(documents.c.id)
@@ -55,6 +57,12 @@ _FAILED_OF = Prepared(
     )
     .limit(1)
 )
+_RETURNED_OF = Prepared(
+    select(deliveries.c.address).where(
+        deliveries.c.document_id == bindparam("document"),
+        deliveries.c.state == DeliveryState.RETURNED.value,
+    )
+)
 ENVELOPE_OF = Prepared(
     select(envelope_recipients.c.address).where(
         envelope_recipients.c.document_id == bindparam("document")
@@ -72,7 +80,10 @@ def find_resend(connection: Connection, submission: Submission, message_id: str)
         "digest": submission.content.sha256,
         "since": milliseconds(since),
     }
-    return _RESEND.scalar(connection, values) or ""
+    for document_id in _RESEND.scalars(connection, values):
+        if not _was_returned(connection, document_id, submission):
+            return str(document_id)
+    return ""
 
 
 def find_whole_resend(connection: Connection, submission: Submission) -> str:
@@ -91,10 +102,17 @@ def find_whole_resend(connection: Connection, submission: Submission) -> str:
     offered = {str(recipient.address) for recipient in submission.recipients}
     for document_id in _SAME_OCTETS.scalars(connection, values):
         mine = {"document": document_id}
-        if offered <= set(ENVELOPE_OF.scalars(connection, mine)):
+        whole = offered <= set(ENVELOPE_OF.scalars(connection, mine))
+        if whole and not _was_returned(connection, document_id, submission):
             failed = _FAILED_OF.first(connection, mine)
             return "" if failed else str(document_id)
     return ""
+
+
+def _was_returned(connection: Connection, document_id: str, submission: Submission) -> bool:
+    """Whether all to whom it is offered now have returned that document."""
+    returned = set(_RETURNED_OF.scalars(connection, {"document": document_id}))
+    return bool(returned) and {str(one.address) for one in submission.recipients} <= returned
 
 
 def find_duplicate(connection: Connection, submission: Submission, parts_digest: str) -> str:

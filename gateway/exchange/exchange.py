@@ -338,6 +338,9 @@ class Exchange:
             number=inspection.metadata.number,
             seal=inspection.seal,
             possible_duplicate=bool(duplicate),
+            answer_to=self._means.answer_to(document_id, submission.received_at)
+            if verdict.message_class.signed_for
+            else "",
         )
         contents = views.prepare(
             outcome,

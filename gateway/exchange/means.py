@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gateway.evidence.notary import Notary
+from gateway.exchange.action_address import ActionAddresses
 from gateway.exchange.hooks import Ladder
+from gateway.policy.signing import LiveSigning
 from mailboxes.store import MailboxStore
 
 
@@ -17,5 +20,11 @@ class Means:
     notary: Notary
     ladder: Ladder
     host: str
+    addresses: ActionAddresses
+    signing: LiveSigning
     summary_minutes: float = 10
     deadline_minutes: dict[str, float] = field(default_factory=dict)  # by urgency
+
+    def answer_to(self, document_id: str, received_at: datetime) -> str:
+        """The address for answers about a document: in its views from the first one on."""
+        return self.addresses.make(document_id, received_at, self.signing.now.good_for)

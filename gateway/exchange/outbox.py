@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from gateway.domain.clock import milliseconds
+from gateway.errors import Reply
 from gateway.exchange.tables import outbox
 from mailboxes.prepared import Prepared
 
@@ -20,6 +21,7 @@ class Kind(StrEnum):
     RECEIPT = "receipt"  # evidence into the sender's mailbox
     SUMMARY = "summary"  # the live list of who has signed
     ALERT = "alert"  # tell the security officer of a marking
+    ANSWER = "answer"  # tell a person what became of an act
 
 
 _LEAVE = Prepared(insert(outbox))
@@ -44,6 +46,14 @@ def leave(
         for d in due
     ]
     _LEAVE.run_each(connection, rows)
+
+
+def leave_answer(
+    connection: Connection, document_id: str, login: str, said: Reply, now: datetime
+) -> None:
+    """Have a letter written to the account: what became of what it did with the document."""
+    payload = {"login": login, "said": {"en": said.text, "zh-CN": said.text_zh or said.text}}
+    leave(connection, Kind.ANSWER, document_id, payload, now)
 
 
 def waits(connection: Connection, kind: Kind, document_id: str) -> bool:

@@ -2,7 +2,8 @@
 
 The prefix is ours: Return-Path, Received, Authentication-Results (RFC 8601), the Yizhan-* fields.
 Copies of those fields that came from outside are cut, or a sender could vouch for itself. The body
-is never touched, so seals hold. Where a unit wants marks, its Subject is ours too.
+is never touched, so seals hold. Where a unit wants marks, its Subject is ours too. What recipients
+sign for asks for a read receipt to the document's action address, and to nobody else.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ from mailboxes.view import View, view_of
 
 _CUT = ("return-path", "authentication-results", "received-spf")
 _CUT_PREFIXES = ("yizhan-", "x-yizhan-")
+# How senders ask for a read receipt, by the standard (RFC 8098) and by older programs.
+ASKS_RECEIPT = (
+    "disposition-notification-to", "disposition-notification-options", "return-receipt-to",
+    "return-receipt-requested", "x-confirm-reading-to", "x-pmrqc",
+)  # fmt: skip
+
+# Of those, the ones by which a sender asks to be told.
+ASKS_TRACKING = frozenset(
+    ("disposition-notification-to", "return-receipt-to", "x-confirm-reading-to")
+)
 
 _URGENCY_MARKS = {
     "zh-CN": {Urgency.EXTRA: "〔特急〕", Urgency.URGENT: "〔加急〕"},
@@ -73,6 +84,7 @@ class Outcome:
     number: str
     seal: SealFinding
     possible_duplicate: bool
+    answer_to: str = ""  # where recipients' read receipts go; empty: wherever the sender said
 
 
 def compose(
@@ -84,10 +96,12 @@ def compose(
     marks: bool,
     language: str,
     fields: Sequence[str] = (),
+    own: bool = False,
 ) -> View:
     """The view of the document for readers of that language, with or without marks.
 
     `fields` are `trace_fields(outcome)`, if the caller has them: they are the same in each view.
+    `own` is the sender's copy, for which no receipt is asked.
     """
     lines = list(fields or trace_fields(outcome))
     hidden: tuple[str, ...] = _CUT
@@ -95,6 +109,9 @@ def compose(
     if marks or shown != subject:
         lines.append(_unstructured("Subject", shown))
         hidden = (*_CUT, "subject")
+    if outcome.answer_to and not own:
+        lines.append(f"Disposition-Notification-To: <{outcome.answer_to}>")
+        hidden = (*hidden, *ASKS_RECEIPT)
     prefix = "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
     return view_of(root, size, prefix, lambda field: _is_hidden(field.name, hidden))
 

@@ -88,12 +88,23 @@ deliveries = Table(
     Column("signed_at", BigInteger),
     Column("signed_by", Text, nullable=False, server_default=""),
     Column("signed_way", Text, nullable=False, server_default=""),
+    Column("returned_at", BigInteger),
+    Column("returned_by", Text, nullable=False, server_default=""),
+    Column("returned_way", Text, nullable=False, server_default=""),
+    Column("returned_reason", Text, nullable=False, server_default=""),
     Column("deadline", BigInteger),  # for signing, Unix milliseconds; null: nobody signs for it
     UniqueConstraint("document_id", "owner"),
     Index("ix_deliveries_unit", "unit_id", "state"),
     Index(
         "ix_deliveries_open", "deadline", "document_id", sqlite_where=_OPEN, postgresql_where=_OPEN
     ),
+)
+
+# Documents of which the sender wants to be told who has opened and fetched them.
+tracked_documents = Table(
+    "tracked_documents",
+    metadata,
+    Column("document_id", Text, ForeignKey("documents.id"), primary_key=True),
 )
 
 refusals = Table(
@@ -145,7 +156,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", Text, nullable=False),  # receipt, summary, alert
+    Column("kind", Text, nullable=False),  # receipt, summary, alert, answer
     Column("document_id", Text, nullable=False),
     Column("payload", Text, nullable=False),  # JSON
     Column("due_at", BigInteger, nullable=False),

@@ -57,6 +57,7 @@ def prepare(
             marks=name not in (PLAIN, SENT),
             language=name,
             fields=fields,
+            own=name == SENT,
         )
         part = restructure(inspection.structure, view)
         digest, header = hashlib.sha256(), b""

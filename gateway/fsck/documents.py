@@ -84,14 +84,21 @@ def _state_fault(one: Row[Any]) -> str:
     if one.role not in _ROLES:
         return f"has the unknown role {one.role!r}"
     signed = (one.signed_at is not None, bool(one.signed_by), bool(one.signed_way))
+    returned = (
+        one.returned_at is not None, bool(one.returned_by), bool(one.returned_way),
+        bool(one.returned_reason),
+    )  # fmt: skip
     gone = one.owner.startswith("gone:")
     match one.state:
         case DeliveryState.CONSIGNED:
-            good = one.consigned_at is not None and not any(signed) and not gone
+            good = one.consigned_at is not None and not any((*signed, *returned)) and not gone
         case DeliveryState.SIGNED:
-            good = one.consigned_at is not None and all(signed) and not gone
+            good = one.consigned_at is not None and all(signed) and not any(returned) and not gone
+        case DeliveryState.RETURNED:
+            before = all(signed) or not any(signed)
+            good = one.consigned_at is not None and before and all(returned) and not gone
         case DeliveryState.FAILED:
-            good = one.consigned_at is None and not any(signed)
+            good = one.consigned_at is None and not any((*signed, *returned))
         case _:
             return f"has the unknown state {one.state!r}"
     if good:

@@ -24,11 +24,15 @@ from gateway.fsck.fault import Findings
 from gateway.fsck.said import Said, read_said
 from gateway.fsck.standing import Standing
 
-# What reminders did is judged beside their rows; no verb writes the events of seals yet.
+# What reminders did is judged beside their rows; that a document was opened or fetched has no row;
+# no verb writes the events of seals yet.
 _ELSEWHERE = frozenset(
     {
         Event.CONSIGNMENT_NOTIFICATION,
         Event.CONSIGNMENT_NOTIFICATION_FAILURE,
+        Event.CONTENT_ACCESS_TRACKING,
+        Event.CONTENT_HANDOVER,
+        Event.ACT_NOT_COUNTED,
         Event.SEAL_ISSUED,
         Event.SEAL_REPLACED,
         Event.SEAL_CANCELLED,
@@ -213,8 +217,10 @@ def _happened(dossier: Dossier) -> Iterator[tuple[str, str]]:
             yield Event.CONTENT_CONSIGNMENT_FAILURE.value, one.address
         else:
             yield Event.CONTENT_CONSIGNMENT.value, one.address
-        if one.state == DeliveryState.SIGNED:
+        if one.signed_at is not None:
             yield Event.CONSIGNMENT_ACCEPTANCE.value, one.address
+        if one.returned_at is not None:
+            yield Event.CONSIGNMENT_REJECTION.value, one.address
 
 
 def _refused(refusal: Row[Any]) -> list[str]:
@@ -233,6 +239,7 @@ def _check_times(dossier: Dossier, found: Findings) -> None:
         for event, when in (
             (Event.CONTENT_CONSIGNMENT.value, one.consigned_at),
             (Event.CONSIGNMENT_ACCEPTANCE.value, one.signed_at),
+            (Event.CONSIGNMENT_REJECTION.value, one.returned_at),
         ):
             stated = at.get((event, one.address))
             if when is not None and stated and when not in stated:

@@ -16,7 +16,7 @@ from gateway.fsck.standing import Standing
 from mailboxes.flags import SEEN, parted
 
 DOCUMENT = "document"
-_OURS = (DOCUMENT, "receipt", "summary", "alert")
+_OURS = (DOCUMENT, "receipt", "summary", "alert", "answer")
 
 
 def check_mailboxes(dossier: Dossier, standing: Standing, found: Findings) -> None:

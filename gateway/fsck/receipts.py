@@ -27,6 +27,7 @@ _MAILED = frozenset(
         Event.CONTENT_CONSIGNMENT_FAILURE,
         Event.CONSIGNMENT_NOTIFICATION_FAILURE,
         Event.CONSIGNMENT_ACCEPTANCE,
+        Event.CONSIGNMENT_REJECTION,
     }
 )
 _NEGATIVE = frozenset(event for event in Event if event.negative)

@@ -18,6 +18,7 @@ from gateway.reminders.reminder import ReminderState
 _S = ReminderState
 _LEASED = (_S.HANDING_OVER, _S.STOPPING)
 _TOLD = (_S.HANDED_OVER, _S.SENT)
+_SETTLED = {DeliveryState.SIGNED: "signed for", DeliveryState.RETURNED: "returned"}
 _NOTIFICATIONS = (
     Event.CONSIGNMENT_NOTIFICATION.value,
     Event.CONSIGNMENT_NOTIFICATION_FAILURE.value,
@@ -40,10 +41,11 @@ def check_reminders(dossier: Dossier, found: Findings, *, now: int) -> None:
                 f"reminder {one.id} is about delivery {one.delivery_id}, which document "
                 f"{dossier.id} does not have",
             )  # fmt: skip
-        elif delivery.state == DeliveryState.SIGNED and one.state in (_S.QUEUED, _S.HANDING_OVER):
+        elif delivery.state in _SETTLED and one.state in (_S.QUEUED, _S.HANDING_OVER):
             found.add(
                 Code.REMINDER_UNSETTLED, one.id,
-                f"reminder {one.id} still waits, though delivery {delivery.id} was signed for",
+                f"reminder {one.id} still waits, though delivery {delivery.id} was "
+                f"{_SETTLED[delivery.state]}",
                 document=dossier.id, delivery=delivery.id,
             )  # fmt: skip
         if fault := _state_fault(one):

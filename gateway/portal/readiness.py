@@ -28,7 +28,7 @@ from gateway.seals import custody
 from gateway.templating import Sample
 
 TEMPLATE = "readiness.html.j2"
-_RECEIVED = (DeliveryState.CONSIGNED.value, DeliveryState.SIGNED.value)
+_RECEIVED = tuple(state.value for state in DeliveryState if state is not DeliveryState.FAILED)
 _HEAD_OCTETS = 32_768
 _PROGRAM_LETTERS = 80
 _PROGRAM_FIELDS = ("User-Agent", "X-Mailer")
@@ -138,7 +138,7 @@ def _row(
         sent_at=moment(sent.received_at) if sent else None,
         sent_id=sent.id if sent else "",
         received=_any(connection, mine.where(c.state.in_(_RECEIVED))),
-        signed=_any(connection, mine.where(c.state == DeliveryState.SIGNED.value)),
+        signed=_any(connection, mine.where(c.signed_at.is_not(None))),
         sms=_any(connection, messages),
         seal=seal,
         login_at=login,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import moment
-from gateway.domain.event import Event
+from gateway.domain.event import Event, Reason
 from gateway.evidence.notary import records_of
 from gateway.evidence.record import Record
 from gateway.evidence.tables import log_entries
@@ -28,7 +28,7 @@ from gateway.reminders.reminder import Reminder, ReminderState
 from gateway.store.schema import metadata
 from mailboxes.tables import make_tables
 
-_LETTERS = ("receipt", "summary", "alert")
+_LETTERS = ("receipt", "summary", "alert", "answer")
 
 _SAYS: dict[Event, str] = {
     Event.SUBMISSION_ACCEPTANCE: "accepted for",
@@ -38,7 +38,18 @@ _SAYS: dict[Event, str] = {
     Event.CONSIGNMENT_NOTIFICATION: "the duty person was reminded, for",
     Event.CONSIGNMENT_NOTIFICATION_FAILURE: "the reminder failed, for",
     Event.CONSIGNMENT_ACCEPTANCE: "signed for by",
+    Event.CONSIGNMENT_REJECTION: "returned by",
+    Event.CONTENT_ACCESS_TRACKING: "opened by",
+    Event.CONTENT_HANDOVER: "fetched by",
+    Event.ACT_NOT_COUNTED: "moved by a program, which does not count, for",
 }
+_BY_PERSONS = (
+    Event.CONSIGNMENT_ACCEPTANCE,
+    Event.CONSIGNMENT_REJECTION,
+    Event.CONTENT_ACCESS_TRACKING,
+    Event.CONTENT_HANDOVER,
+    Event.ACT_NOT_COUNTED,
+)
 _REMINDER: dict[ReminderState, str] = {
     ReminderState.QUEUED: "a reminder is due, to",
     ReminderState.HANDING_OVER: "a reminder is being handed over, to",
@@ -123,15 +134,19 @@ def _numbers(connection: Connection, ids: list[str]) -> Iterator[tuple[str, int 
 
 
 def _detail(record: Record, data: dict[str, Any]) -> str:
-    """Why, or who did it."""
-    if data["reasons"]:
-        return "; ".join(
-            f"{one['code']}: {one['detail']}" if one.get("detail") else str(one["code"])
-            for one in data["reasons"]
-        )
-    actor = data["actor"] or {}
-    if record.event is Event.CONSIGNMENT_ACCEPTANCE:
-        return " ".join(part for part in (actor.get("name"), actor.get("account")) if part)
+    """Why, or who did it and how."""
+    way, actor = "", data["actor"] or {}
+    reasons = []
+    for one in data["reasons"]:
+        if one["code"] == Reason.WAY:
+            way = f"by {one['detail']}"
+        else:
+            reasons.append(f"{one['code']}: {one['detail']}" if one.get("detail") else one["code"])
+    if record.event in _BY_PERSONS:
+        who = " ".join(part for part in (actor.get("name"), actor.get("account"), way) if part)
+        return "; ".join((who, *reasons))
+    if reasons:
+        return "; ".join(reasons)
     if record.event is Event.SUBMISSION_ACCEPTANCE and actor.get("account"):
         return f"sent by {actor['account']}"
     return ""

@@ -19,8 +19,10 @@ from gateway.directory.live import LiveDirectory
 from gateway.domain.clock import Clock, SystemClock
 from gateway.errors import YizhanError
 from gateway.evidence.keys import EvidenceKey
+from gateway.exchange.gestures import Gestures
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.exchange.means import Means
+from gateway.policy import signing
 from gateway.reminders import choices
 from gateway.reminders.ladder import Ladder
 from gateway.store import identity, server, upgrade
@@ -54,6 +56,7 @@ class Premises:
         return {
             "templates": self.templates.reload,
             "reminders": lambda: self.ladder.adopt(choices.load(self.config.policy.directory)),
+            "signing": lambda: self.means.signing.adopt(signing.load(self.config.policy.directory)),
         }
 
 
@@ -81,20 +84,21 @@ def open_premises(config: Config, *, first: bool = True) -> Premises:
         upgrade.bring_up_to_date(database.engine)
     templates = load_templates()
     blobs = open_own_blobs(config, database, store)
-    mailboxes = open_mailboxes(blobs)
+    directory = LiveDirectory(database, config.office.domain)
     ladder = compose_ladder(config, templates)
     key = load_key(config)
+    means = compose_means(config, key=key, ladder=ladder, mailboxes=open_mailboxes(blobs))
     return Premises(
         config=config,
         clock=SystemClock(),
         database=database,
         blobs=blobs,
-        mailboxes=mailboxes,
-        directory=LiveDirectory(database, config.office.domain),
+        mailboxes=open_mailboxes(blobs, Gestures(means, directory)),
+        directory=directory,
         templates=templates,
         ladder=ladder,
         key=key,
-        means=compose_means(config, key=key, ladder=ladder, mailboxes=mailboxes),
+        means=means,
     )
 
 

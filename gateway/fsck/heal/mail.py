@@ -98,6 +98,9 @@ def _content(connection: Connection, document: Row[Any], variant: str, tools: To
         number=document.number,
         seal=SealFinding(SealState(document.seal_state), document.seal_fingerprint),
         possible_duplicate=bool(document.possible_duplicate_of),
+        answer_to=tools.answer_to(document.id, moment(document.received_at))
+        if MessageClass(document.message_class).signed_for
+        else "",
     )
     found = views.prepare(
         outcome, read, document.size, lambda: tools.blobs.open(document.id), [variant]

@@ -19,6 +19,8 @@ from gateway.fsck.standing import Standing, read_standing
 from gateway.store.blobs import Blobs
 from mailboxes.store import MailboxStore
 
+AnswerTo = Callable[[str, datetime], str]  # document, when it came in -> its action address
+
 Healer = Callable[[Connection, Fault, "Tools"], str]
 """Heals inside one transaction and says what it has done; empty if there was nothing to heal or it
 cannot be done without inventing something. May run twice."""
@@ -34,6 +36,7 @@ class Tools:
     host: str
     now: datetime
     remove_orphans: bool = False
+    answer_to: AnswerTo = lambda _document, _received: ""
 
     def standing(self, connection: Connection) -> Standing:
         """The office as this transaction sees it."""

@@ -163,8 +163,12 @@ def test_an_act_is_possible_exactly_where_the_table_says(state: DeliveryState, a
             after(state, act)
 
 
-def test_only_what_is_unsigned_can_be_signed_for() -> None:
-    assert TRANSITIONS == {(DeliveryState.CONSIGNED, Act.SIGN_FOR): DeliveryState.SIGNED}
+def test_only_what_waits_can_be_signed_for_and_what_is_signed_can_still_be_returned() -> None:
+    assert TRANSITIONS == {
+        (DeliveryState.CONSIGNED, Act.SIGN_FOR): DeliveryState.SIGNED,
+        (DeliveryState.CONSIGNED, Act.RETURN): DeliveryState.RETURNED,
+        (DeliveryState.SIGNED, Act.RETURN): DeliveryState.RETURNED,
+    }
 
 
 def test_plain_mail_alone_is_not_signed_for() -> None:

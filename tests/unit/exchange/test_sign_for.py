@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, update
 
 from gateway.domain.event import Reason
+from gateway.domain.states import Way
 from gateway.errors import CommandError
 from gateway.evidence.notary import records_of
 from gateway.evidence.record import Actor
@@ -69,8 +70,9 @@ async def test_nobody_signs_twice(house: House, document_id: str) -> None:
 async def test_a_delivery_that_failed_or_is_not_there_cannot_be_signed_for(house: House) -> None:
     actor = Actor(account="x")
     with pytest.raises(CommandError, match="no delivery 77"):
+        now = house.clock.now()
         house.database.write_now(
-            lambda c: sign_for(c, house.means, 77, actor=actor, way="x", now=house.clock.now())
+            lambda c: sign_for(c, house.means, 77, actor=actor, way=Way.OPERATOR, now=now)
         )
 
 

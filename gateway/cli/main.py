@@ -38,7 +38,7 @@ COMMANDS = {
     "seal": "Electronic seals: issue, import, replace, cancel, list, export, log.",
     "policy": "Rules: test, explain, checks, rules.",
     "document": "Documents: list, show, export.",
-    "delivery": "Deliveries: sign for a document in a unit's name.",
+    "delivery": "Deliveries: sign, return, in a unit's name.",
     "mailbox": "Mailboxes: list, show, export.",
     "receipt": "Verify a receipt.",
     "fsck": "Check that nothing is lost, double or changed; repair what can be.",

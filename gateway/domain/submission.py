@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.domain.address import Address
+from gateway.errors import Reply
 
 
 class Content(Protocol):
@@ -72,7 +73,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The exchange took the document; `repeated` when it was a resend of an earlier one."""
+    """The exchange took the document; `repeated` when it was a resend of an earlier one.
+
+    If it was an act about a document, that one's id, and the reply to give.
+    """
 
     document_id: str
     repeated: bool = False
+    answer: Reply | None = None  # to an act, which is no document

@@ -14,6 +14,7 @@ from gateway import config
 from gateway.directory.live import LiveDirectory
 from gateway.directory.model import Account, Unit
 from gateway.directory.snapshot import Directory
+from gateway.domain.address import Address
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.document import MessageClass, Opening, SealRule
 from gateway.domain.event import Reason
@@ -26,6 +27,7 @@ from gateway.exchange.accept import (
     Overtaken,
     accept,
 )
+from gateway.exchange.acts import Acts
 from gateway.exchange.earlier import find_duplicate, find_resend, find_whole_resend
 from gateway.exchange.keeping import Keeper
 from gateway.exchange.means import Means
@@ -96,6 +98,7 @@ class Exchange:
         self._committed = committed
         self._latest = 0  # Unix milliseconds in the newest id
         self._keeper = Keeper(blobs)
+        self._acts = Acts(database, directory, means, clock)
 
     def close(self) -> None:
         """End the threads that write blobs."""
@@ -115,10 +118,30 @@ class Exchange:
             forget()
         return accepted
 
+    def action(self, address: Address, account: Account, peer: str) -> str:
+        """The document of which this is the action address; empty if it is none at all.
+
+        Raises Refused for one that is forged or has expired.
+        """
+        return self._acts.document_of(address, account, peer)
+
+    async def act(self, submission: Submission, document_id: str) -> Accepted:
+        """Take a mail to the action address of that document; on return its effect is on disk.
+
+        Raises Refused, StoreUnavailable, CommitUnknown.
+        """
+        accepted = await self._acts.take(submission, document_id)
+        self._committed()
+        return accepted
+
     async def _take(self, submission: Submission) -> tuple[Accepted, Opening]:
         """`accept`, and whether the content is for everybody's eyes."""
         directory = await self._directory.current()
         account, unit = self._sender(directory, submission)
+        act = await self._acts.reply(submission, directory, account, unit)
+        if act is not None:
+            self._committed()
+            return act, Opening.PLAIN
         book = await self._seals.current()
         judges = self.judges
         circumstances = self._circumstances(directory)

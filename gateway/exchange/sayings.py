@@ -26,17 +26,18 @@ MOVED_BY_PROGRAM = Reply(
 NO_SUCH_ACTION = Reply(
     550, "5.1.1", "This address for answers is not valid", "该回复地址无效或已过期"
 )
-ACTION_ALONE = Reply(
-    550,
-    "5.7.1",
-    "An answer to the post office goes to its address alone",
-    "发往邮局回复地址的邮件不能同时发给其他人",
-)
 NOT_YOURS = Reply(
     550, "5.7.1", "This account cannot sign for that document", "此账号不能签收该文件"
 )
 TOO_LONG = Reply(
     552, "5.3.4", "An answer to the post office is a short text", "发给邮局的回复应为简短文字"
+)
+
+MARKED = Reply(
+    550,
+    "5.7.1",
+    "The reason bears a classification marking: do not send it over this network",
+    "退文原因带有密级标志，不得在本网络传输",
 )
 
 _SENTENCES = {

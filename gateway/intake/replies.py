@@ -89,6 +89,12 @@ NULL_SENDER = Reply(
     "Send from your own address, the empty sender is for reports only",
     "请用本单位地址发送，空发件人仅限系统报告",
 )
+ACTION_ALONE = Reply(
+    550,
+    "5.7.1",
+    "An answer to the post office goes to its address alone",
+    "发往邮局回复地址的邮件不能同时发给其他人",
+)
 NOT_YOUR_ADDRESS = Reply(
     553, "5.7.1", "This account may not send under that address", "此账号不能使用该发件地址"
 )

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from gateway.config import Limits, Listener
+from gateway.directory.model import Account
 from gateway.directory.snapshot import Directory
+from gateway.domain.address import Address
 from gateway.domain.clock import Clock
 from gateway.domain.submission import Accepted, Submission
 from gateway.errors import Refused, StoreError
@@ -28,6 +30,15 @@ class Exchange(Protocol):
 
         The content is closed by the door afterwards.
         """
+
+    def action(self, address: Address, account: Account, peer: str) -> str:
+        """The document of which this is the action address; empty if it is none at all.
+
+        Raises Refused for one that is forged or has expired.
+        """
+
+    async def act(self, submission: Submission, document_id: str) -> Accepted:
+        """Take a mail to the action address of that document. Raises Refused or StoreError."""
 
     async def reject(self, submission: Submission, refused: Refused) -> NoReturn:
         """Write the evidence of a refusal that the door has decided; of the content there is only

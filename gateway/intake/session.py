@@ -46,6 +46,8 @@ class Transaction:
     sender: Address
     parameters: MailParameters
     recipients: dict[Address, EnvelopeRecipient] = field(default_factory=dict)
+    null: bool = False  # MAIL FROM:<>, for reports to action addresses
+    action: str = ""  # the document about which this is an act
 
 
 class SubmissionSession(Conversation):
@@ -157,16 +159,17 @@ class SubmissionSession(Conversation):
         directory = await self.services.directory.current()
         account = self._still_the_same(directory, account)
         self.language = directory.language_of(account)
-        if not path:
-            raise refusal(replies.NULL_SENDER)
-        sender = _address(path, replies.BAD_SENDER, utf8=parameters.smtputf8)
-        if directory.sending_unit(account, sender) is None:
-            raise refusal(replies.NOT_YOUR_ADDRESS, "SenderMismatch")
+        if path:
+            sender = _address(path, replies.BAD_SENDER, utf8=parameters.smtputf8)
+            if directory.sending_unit(account, sender) is None:
+                raise refusal(replies.NOT_YOUR_ADDRESS, "SenderMismatch")
+        else:
+            sender = account.address  # RFC 8098, 2.1: a read receipt has the null sender
         if self.logged_in is not None and self.logged_in.strength == "password":
             unready = self.services.authenticator.unready(account)
             if unready is not None:
                 raise refusal(unready)
-        self.mail = Transaction(directory, account, sender, parameters)
+        self.mail = Transaction(directory, account, sender, parameters, null=not path)
         self.utf8 = self.utf8 or parameters.smtputf8
         await self.say(replies.SENDER_OK, now=False)
 
@@ -180,7 +183,14 @@ class SubmissionSession(Conversation):
         if path.casefold() == "postmaster":  # RFC 5321, 4.1.1.3: needs no domain
             path = f"postmaster@{mail.directory.office_domain}"
         address = _address(path, replies.BAD_RECIPIENT, utf8=mail.parameters.smtputf8)
-        _check_recipient(mail.directory, address)
+        action = self.services.exchange.action(address, mail.account, self.peer)
+        if mail.recipients and (action or mail.action) and address not in mail.recipients:
+            raise refusal(replies.ACTION_ALONE)
+        if not action:
+            if mail.null:
+                raise refusal(replies.NULL_SENDER)
+            _check_recipient(mail.directory, address)
+        mail.action = action
         if address not in mail.recipients:
             if len(mail.recipients) >= self.services.limits.recipients:
                 raise refusal(replies.TOO_MANY_RECIPIENTS, "TooManyRecipients")
@@ -259,7 +269,7 @@ class SubmissionSession(Conversation):
                 cause=error.cause,
             )
             return outcome, reply
-        return "accepted", replies.accepted(accepted.document_id)
+        return "accepted", accepted.answer or replies.accepted(accepted.document_id)
 
     async def _decide(self, mail: Transaction, spool: Spool) -> Accepted:
         try:
@@ -268,6 +278,8 @@ class SubmissionSession(Conversation):
         except Refused as refused:
             now = self.services.clock.now()
             submission = self._submission(mail, frozenset(), spool, now)
+            if mail.action:
+                raise
             await self.services.exchange.reject(submission, refused)
         return await self._accept(mail, repaired, spool)
 
@@ -295,8 +307,11 @@ class SubmissionSession(Conversation):
     ) -> Accepted:
         now = self.services.clock.now()
         submission = self._submission(mail, repaired, spool, now)
+        exchange = self.services.exchange
         try:
-            return await self.services.exchange.accept(submission)
+            if mail.action:
+                return await exchange.act(submission, mail.action)
+            return await exchange.accept(submission)
         except (YizhanError, asyncio.CancelledError):
             raise
         except Exception as error:

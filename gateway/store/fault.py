@@ -25,6 +25,7 @@ COMMITS = (
     "reminder-report",
     "index",
     "sweep",
+    "act",
 )
 
 # In the order in which a document passes them.

@@ -17,9 +17,10 @@ from tests.crash.workload import Clients, Told
 from tests.databases import SQLITE
 from tests.office import Office
 
-# A backup's own are tried where backups are.
-_OURS = [point for point in POINTS if not point.startswith("backup-")]
-_ABOUT_COMMITS = [f"{kind}.{when}-commit" for kind in COMMITS for when in ("before", "after")]
+# A backup's own are tried where backups are, an act's where people sign.
+_OURS = [point for point in POINTS if not point.startswith(("backup-", "act."))]
+_KINDS = [kind for kind in COMMITS if kind != "act"]
+_ABOUT_COMMITS = [f"{kind}.{when}-commit" for kind in _KINDS for when in ("before", "after")]
 # A quick machine sends more in a minute than one account may.
 _UNHURRIED = {"[policy]": '[policy]\ndisabled_checks = ["rate"]'}
 # Small portions, so that one that fails says which few it was.

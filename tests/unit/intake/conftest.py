@@ -29,12 +29,13 @@ from gateway.config import Limits, Listener, Submission, Tls
 from gateway.directory.edit import add_account, add_group, add_unit
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import Authenticator
-from gateway.directory.model import AccountKind, Level, Role, UnitClass
+from gateway.directory.model import Account, AccountKind, Level, Role, UnitClass
 from gateway.directory.passwords import hash_password
+from gateway.domain.address import Address
 from gateway.domain.clock import SystemClock
 from gateway.domain.submission import Accepted
 from gateway.domain.submission import Submission as Offered
-from gateway.errors import Refused
+from gateway.errors import Refused, Reply
 from gateway.intake.door import Door
 from gateway.intake.limits import Places
 from gateway.intake.reception import submission_hall
@@ -75,6 +76,7 @@ class KeepingExchange:
     answer: Callable[[], Coroutine[None, None, None]] | None = None
     cancelled: bool = False
     rejected: list[tuple[Offered, Refused]] = field(default_factory=list)
+    acts: list[tuple[Offered, str]] = field(default_factory=list)
 
     async def accept(self, submission: Offered) -> Accepted:
         try:
@@ -86,6 +88,17 @@ class KeepingExchange:
         octets = submission.content.read()
         self.kept.append(Kept(submission, octets))
         return Accepted(DOCUMENT)
+
+    def action(self, address: Address, _account: Account, _peer: str) -> str:
+        if not address.local.startswith("act+"):
+            return ""
+        if address.local != f"act+{DOCUMENT}.1.a":
+            raise Refused("This address for answers is not valid", enhanced="5.1.1")
+        return DOCUMENT
+
+    async def act(self, submission: Offered, document_id: str) -> Accepted:
+        self.acts.append((submission, document_id))
+        return Accepted(document_id, answer=Reply(250, "2.0.0", "Signed for"))
 
     async def reject(self, submission: Offered, refused: Refused) -> NoReturn:
         self.rejected.append((submission, refused))

@@ -25,13 +25,8 @@ MADE = OURS.make(DOCUMENT, NOW, YEAR)
 
 def test_the_form_is_frozen() -> None:
     """Other nodes, later versions and restored offices read what is in mailboxes already."""
-    assert (
-        f"act+{DOCUMENT}.20880.MAC@heping.test".replace(
-            "MAC", MADE.partition("@")[0].rpartition(".")[2]
-        )
-        == MADE
-    )
-    assert evidence_key(KEY).derive("action addresses") == SECRET
+    made = OURS.make(DOCUMENT, NOW, YEAR)
+    assert made == f"act+{DOCUMENT}.20880.zxwpfs54oi3cfoxnpq5kmvl25q@heping.test"
     assert evidence_key(KEY).derive("another purpose") != SECRET
     assert len(SECRET) == 32
 

@@ -34,7 +34,7 @@ def test_html_alone_is_read_as_it_is_shown() -> None:
 
 
 def test_what_is_answered_is_found_with_the_newest_reference_first() -> None:
-    octets = plain("a", "b", "x", In_Reply_To="<1@x> <2@x>", References="<1@x>\r\n <3@x>")
+    octets = plain("a", "b", "x", In_Reply_To="<1@x> <2@x>", References="<1@x> <3@x>")
     read = read_act_mail(octets)
     assert read.replied == ("<1@x>", "<2@x>")
     assert read.referred == ("<3@x>", "<1@x>")

@@ -49,7 +49,8 @@ def test_what_is_not_surely_a_command_is_none(text: str) -> None:
 
 
 def test_a_folded_attribution_ends_the_own_lines() -> None:
-    text = "签收\n\nOn Sat, 21 Nov 2026 at 17:55, office of the district\n<office@heping.test> wrote:\n\n请"
+    said = "On Sat, 21 Nov 2026 at 17:55, office of the district\n<office@heping.test> wrote:"
+    text = f"签收\n\n{said}\n\n请"
     assert own_lines(text) == ["签收"]
 
 

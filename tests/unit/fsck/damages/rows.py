@@ -181,7 +181,8 @@ def delivered_twice(store: Lived) -> object:
     without_constraint(store, "deliveries")
     store.sql(
         "INSERT INTO deliveries SELECT id + 1000, document_id, owner, unit_id, address, via, role,"
-        " state, consigned_at, signed_at, signed_by, signed_way, deadline FROM deliveries"
+        " state, consigned_at, signed_at, signed_by, signed_way, returned_at, returned_by,"
+        " returned_way, returned_reason, deadline FROM deliveries"
         " WHERE document_id = :id",
         id=store["fresh"],
     )

@@ -109,10 +109,14 @@ def action_addresses(key: EvidenceKey, domain: str) -> ActionAddresses:
 
 
 def compose_answers(config: Config) -> Callable[[str, datetime], str]:
-    """`Means.answer_to`, for who has no means. Raises ConfigurationError."""
-    addresses = action_addresses(load_key(config), config.office.domain)
-    good_for = signing.load(config.policy.directory).good_for
-    return lambda document_id, received_at: addresses.make(document_id, received_at, good_for)
+    """`Means.answer_to`, for who has no means; that raises ConfigurationError when it is called."""
+
+    def answer_to(document_id: str, received_at: datetime) -> str:
+        addresses = action_addresses(load_key(config), config.office.domain)
+        good_for = signing.load(config.policy.directory).good_for
+        return addresses.make(document_id, received_at, good_for)
+
+    return answer_to
 
 
 def compose_ladder(config: Config, templates: Templates) -> Ladder:

@@ -96,6 +96,15 @@ def signed_without_evidence(store: Lived) -> object:
     return f"{store['fresh']} ConsignmentAcceptance office@heping.test"
 
 
+@damage(Code.RECORD_MISSING)
+def returned_without_evidence(store: Lived) -> object:
+    delivery(
+        store, "state = 'returned', returned_at = 1, returned_by = 'x', returned_way = 'reply',"
+        " returned_reason = 'y'", "signed", "unit:water",
+    )  # fmt: skip
+    return f"{store['signed']} ConsignmentRejection water@heping.test"
+
+
 @damage(Code.RECORD_SURPLUS)
 def sign_for_forgotten(store: Lived) -> object:
     delivery(

@@ -171,6 +171,15 @@ def signed_by_nobody(store: Lived) -> object:
     return delivery(store, "signed_by = ''", "signed", "unit:water")
 
 
+@damage(Code.DELIVERY_STATE, Code.RECORD_MISSING)
+def returned_for_no_reason(store: Lived) -> object:
+    store.sql("UPDATE reminders SET state = 'cancelled' WHERE document_id = :id", id=store["fresh"])
+    return delivery(
+        store, "state = 'returned', returned_at = 1, returned_by = 'x', returned_way = 'reply'",
+        "fresh",
+    )  # fmt: skip
+
+
 @damage(Code.DELIVERY_VIA)
 def delivery_past_the_envelope(store: Lived) -> object:
     return delivery(store, "via = 'finance@heping.test'", "fresh")

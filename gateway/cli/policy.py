@@ -35,10 +35,13 @@ def test(
 
     Example: yizhan policy test /etc/yizhan/policies
     """
+    from gateway.policy import signing
     from gateway.policy.cases import case_files, run_cases
+    from gateway.policy.command import run_signing_cases
 
-    policy = _policy(folder, config)
-    results = run_cases(policy, case_files(policy))
+    folder = _folder(folder, config)
+    policy = _load(folder)
+    results = run_cases(policy, case_files(policy)) + run_signing_cases(signing.load(folder))
     failed = [result for result in results if result.faults]
 
     def show() -> None:
@@ -169,13 +172,18 @@ def _load(directory: Path | None) -> Policy:
 
 def _policy(folder: Path | None, config: Path | None) -> Policy:
     """The rules of the folder named, else of the office if there is one here, else the shipped."""
+    return _load(_folder(folder, config))
+
+
+def _folder(folder: Path | None, config: Path | None) -> Path | None:
+    """The folder named, else the office's; None: the shipped one."""
     from gateway import config_file
 
     if folder is None:
         path = config_file.find(config)
         if config is not None or path.exists():
             folder = config_file.load(path).policy.directory
-    return _load(folder)
+    return folder
 
 
 def _try_out(office: Office, octets: bytes, *, sender: str, to: list[str], login: str) -> Trial:

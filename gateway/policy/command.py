@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from gateway.domain.script import fold, fold_in_place, visible
 from gateway.domain.states import Act
-from gateway.policy.signing import Signing
+from gateway.policy.cases import CaseResult
+from gateway.policy.signing import FILE_NAME, Signing
 
 REASON_LENGTH = 500  # characters that are kept
 _LINES = 2_000  # that are looked at; a command has few
@@ -84,6 +85,17 @@ def read_command(
         if fold(word) in signing.with_name and is_name(name, signing):
             return Command(Act.SIGN_FOR, name=name)
     return None
+
+
+def run_signing_cases(signing: Signing) -> list[CaseResult]:
+    """What became of the file's own cases."""
+    results = []
+    for number, case in enumerate(signing.case, 1):
+        found = read_command(own_lines(case.text), signing)
+        wanted = None if case.act is None else Command(case.act, case.name, case.reason)
+        faults = () if found == wanted else (f"it reads as {found}, not {wanted}",)
+        results.append(CaseResult(FILE_NAME, f"number {number}", faults))
+    return results
 
 
 def is_name(text: str, signing: Signing) -> bool:

@@ -71,6 +71,12 @@ def test_an_office_of_an_earlier_schema_works_on(schema: str, settle: Settle) ->
     office.start()
     assert f"upgrade-begun schema={schema} to={migrate.known()[-1]}" in office.log
 
+    # Every mailbox has got the folders for signing, in its own language.
+    owners = office.sql("SELECT owner FROM mailbox_owners")
+    for zh, en in (("已签收", "Signed"), ("退文", "Returned"), ("草稿", "Drafts")):
+        made = office.sql("SELECT id FROM mailbox_folders WHERE name IN (?, ?)", zh, en)
+        assert len(made) == len(owners)
+
     # What was there is there, and can be read.
     for document, records in before.items():
         found = office.settled(document)

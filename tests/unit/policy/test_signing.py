@@ -10,7 +10,13 @@ from gateway import resources
 from gateway.domain.states import Act
 from gateway.errors import ConfigurationError
 from gateway.policy import signing
-from gateway.policy.command import REASON_LENGTH, Command, own_lines, read_command
+from gateway.policy.command import (
+    REASON_LENGTH,
+    Command,
+    own_lines,
+    read_command,
+    run_signing_cases,
+)
 
 SHIPPED = signing.load()
 
@@ -20,6 +26,15 @@ def test_each_case_of_the_shipped_file_holds(case: signing.Case) -> None:
     found = read_command(own_lines(case.text), SHIPPED)
     wanted = None if case.act is None else Command(case.act, case.name, case.reason)
     assert found == wanted
+
+
+def test_the_cases_of_a_changed_file_are_tried_by_the_command(tmp_path: Path) -> None:
+    text = (resources.folder("policies") / signing.FILE_NAME).read_text(encoding="utf-8")
+    own = tmp_path / signing.FILE_NAME
+    own.write_text(text.replace('"已收悉"]', "]", 1).replace('"收到", ', "", 1), encoding="utf-8")
+    failed = [one for one in run_signing_cases(signing.load(tmp_path)) if one.faults]
+    assert [one.file for one in failed] == [signing.FILE_NAME]
+    assert not [one for one in run_signing_cases(SHIPPED) if one.faults]
 
 
 @pytest.mark.parametrize("word", sorted({*SHIPPED.sign, *SHIPPED.returning}))

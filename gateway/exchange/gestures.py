@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from gateway.directory.live import LiveDirectory
 from gateway.directory.model import Account, Unit
@@ -22,7 +22,7 @@ from gateway.domain.ids import is_id
 from gateway.domain.states import Act, Way
 from gateway.evidence.record import Actor
 from gateway.exchange import cabinet, outbox, sayings
-from gateway.exchange.actors import Client, delivery_to
+from gateway.exchange.actors import Client, deliveries_for, delivery_to
 from gateway.exchange.held import NotPossible, hold_delivery
 from gateway.exchange.mailroom import tables as mail
 from gateway.exchange.means import Means
@@ -39,6 +39,7 @@ from mailboxes.scan import scan_fields
 log = structlog.stdlib.get_logger("yizhan.gestures")
 
 KIND = "document"
+_HEADER = 65_536  # octets of an upload that are searched for our field
 
 _SETTLED = {Act.SIGN_FOR: DeliveryState.SIGNED, Act.RETURN: DeliveryState.RETURNED}
 
@@ -50,9 +51,9 @@ _LOCK = Prepared(
     some="keys",
 )
 _UPLOADED = Prepared(
-    select(mail.contents.c.digest, mail.contents.c.octets).where(
-        mail.contents.c.id == bindparam("content")
-    )
+    select(
+        mail.contents.c.digest, func.substr(mail.contents.c.octets, 1, _HEADER).label("head")
+    ).where(mail.contents.c.id == bindparam("content"))
 )
 _SAME = Prepared(
     select(mail.contents.c.key).where(
@@ -98,8 +99,8 @@ class Gestures:
             )
 
     def moved(self, connection: Connection, act: Gesture, owner: str, target: str) -> None:
-        """Into 已签收 or 退文: an act."""
-        if owner == act.owner and target != act.folder:
+        """Into 已签收 or 退文, of the unit's mailbox or of one's own: an act."""
+        if (owner, target) != (act.owner, act.folder):
             self._filed(connection, act, act.key if act.kind == KIND else "", target)
 
     def copied(
@@ -143,15 +144,20 @@ class Gestures:
     ) -> None:  # fmt: skip
         """A document was put into a folder that means something."""
         wanted, name = cabinet.act_of(folder)
-        found = delivery_to(connection, document_id, act.owner) if wanted and document_id else None
-        if wanted is None or found is None:
+        if wanted is None or not document_id:
+            return
+        directory = self._directory.within(connection)
+        account = directory.account(act.by.login)
+        found = delivery_to(connection, document_id, act.owner)
+        if found is None and account is not None:  # a copy in a mailbox of the person's own
+            mine = deliveries_for(connection, directory, account, document_id)
+            found = mine[0] if mine else None
+        if found is None:
             return
         try:
             delivery = hold_delivery(connection, found.id).delivery
         except NotPossible:
             return  # plain mail may lie anywhere
-        directory = self._directory.within(connection)
-        account = directory.account(act.by.login)
         if account is None or delivery.consigned_at is None:
             raise Veto(sayings.NOT_YOURS.text)
         client = Client(account, act.by.strength, act.by.address)
@@ -161,7 +167,7 @@ class Gestures:
             return
         try:
             known = name if is_name(name, self._means.signing.now) else ""
-            actor = client.signatory(directory, act.owner, wanted, known)
+            actor = client.signatory(directory, delivery.owner, wanted, known)
             self._settle(connection, delivery.id, wanted, actor, folder, act.at)
         except NotPossible as problem:
             if delivery.state != _SETTLED[wanted]:
@@ -213,7 +219,7 @@ class Gestures:
         same = _SAME.scalar(connection, {"digest": row.digest})
         if same:
             return str(same)
-        head = bytes(row.octets or b"")[:65_536].partition(b"\r\n\r\n")[0] + b"\r\n"
+        head = bytes(row.head or b"").partition(b"\r\n\r\n")[0] + b"\r\n"
         fields = (one.value for one in scan_fields(head) if one.name.lower() == "yizhan-document")
         stated = next(fields, b"").decode("ascii", "replace").strip()
         return stated if is_id(stated) else ""

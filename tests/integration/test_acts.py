@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import imaplib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
+from mailboxes.utf7 import encode as utf7
 from tests import letters, postbox
 from tests.office import Office
 
@@ -51,6 +54,17 @@ def null_sender(office: Office, login: str, octets: bytes, to: str) -> tuple[int
             return code, said.decode()
         code, said = client.data(octets)
         return code, said.decode()
+
+
+@contextmanager
+def imap(office: Office, login: str) -> Iterator[imaplib.IMAP4_SSL]:
+    """A mail program that reads."""
+    with imaplib.IMAP4_SSL("127.0.0.1", office.imaps_port, ssl_context=office.trust) as client:
+        client.login(login, office.accounts[login]["password"])
+        yield client
+
+
+_SIGNED = f'"{utf7("已签收")}"'
 
 
 def read_receipt(header: dict[str, str], mode: str) -> bytes:
@@ -112,6 +126,29 @@ def test_a_reply_signs_and_what_it_leaves_can_be_verified(office: Office, tmp_pa
     office.here("receipt", "verify", str(file))
     told = postbox.letters(office, "person:water-li", document_id)
     assert [one.event for one in told if one.event == "Answer"] == ["Answer"]
+
+
+def test_a_move_over_imap_signs_and_what_cannot_be_is_explained(office: Office) -> None:
+    document_id = deliver(office, 74, "water")
+    time.sleep(5.2)  # sooner it would be a program's
+    with imap(office, "water") as client:  # a shared login
+        assert client.select("INBOX")[0] == "OK"
+        [uid] = client.uid("SEARCH", f'HEADER Yizhan-Document "{document_id}"')[1][0].split()
+        said, text = client.uid("MOVE", uid.decode(), _SIGNED)
+        assert said == "NO" and "公用账号须写明签收人" in text[0].decode()
+        assert delivery(office, document_id)["state"] == "consigned"
+    with imap(office, "water-li") as client:
+        name = f'"{utf7("单位信箱/水务局/INBOX")}"'
+        assert client.select(name)[0] == "OK"
+        [uid] = client.uid("SEARCH", f'HEADER Yizhan-Document "{document_id}"')[1][0].split()
+        assert client.uid("FETCH", uid.decode(), "(BODY[])")[0] == "OK"
+        assert client.uid("MOVE", uid.decode(), f'"{utf7("单位信箱/水务局/已签收")}"')[0] == "OK"
+    row = delivery(office, document_id)
+    assert (row["state"], row["signed_by"], row["signed_way"]) == ("signed", "李娜", "folder")
+    events = [one["event"] for one in office.document(document_id)["evidence"]]
+    assert sorted(events[-3:]) == [
+        "ConsignmentAcceptance", "ContentAccessTracking", "ContentHandover",
+    ]  # fmt: skip
 
 
 def test_the_operator_returns_in_a_units_name(office: Office) -> None:

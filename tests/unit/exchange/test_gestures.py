@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from gateway.directory import accounts
 from gateway.directory.model import Role
 from gateway.evidence.notary import records_of
+from gateway.exchange import cabinet
 from mailboxes.content import Content
 from mailboxes.errors import Veto
 from mailboxes.events import Person
@@ -196,6 +197,34 @@ async def test_who_works_in_another_unit_cannot_sign(house: House, document_id: 
     with pytest.raises(Veto, match="cannot sign"):
         await put(house, document_id, "已签收", Person("nobody"))
     assert delivery(house, document_id)["state"] == "consigned"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_is_moved_into_a_folder_of_ones_own_is_signed_for_all_the_same(
+    house: House, document_id: str, at_once: bool
+) -> None:
+    """Who has a mailbox of his own drags the unit's document where his folders are."""
+    now = house.clock.now()
+    directory = house.directory.now()
+    owners = [owner for owner in directory.owners() if owner.key == "person:water-li"]
+    house.database.write_now(lambda c: cabinet.furnish(house.mailboxes, c, owners, now))
+
+    def move(source: str, into: str) -> None:
+        def work(connection: Connection) -> None:
+            message = find(house, connection, document_id, source).message
+            target = house.shelves.folder_id(connection, "person:water-li", into)
+            house.shelves.move(connection, message.folder_id, [message.id], target, now=now, by=LI)
+
+        house.database.write_now(work)
+
+    if at_once:
+        move("unit:water", "已签收")
+    else:
+        move("unit:water", "INBOX")
+        assert delivery(house, document_id)["state"] == "consigned"
+        move("person:water-li", "已签收")
+    row = delivery(house, document_id)
+    assert (row["state"], row["signed_by"]) == ("signed", "李娜")
 
 
 async def test_the_second_person_is_told_who_was_first(house: House, document_id: str) -> None:

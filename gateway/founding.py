@@ -59,6 +59,8 @@ class Plan:
     portal_port: int = 443
     imap_port: int = 143
     imaps_port: int = 993
+    pop3_port: int = 110
+    pop3s_port: int = 995
     portal_url: str = ""  # empty: made from host name and port
     address: str = "127.0.0.1"
     notifier: str = "log"
@@ -326,10 +328,13 @@ def render(plan: Plan) -> str:
             f'utf8_replies = "{plan.utf8_replies}"',
             "",
         ]
-    for port, tls in ((plan.imap_port, "starttls"), (plan.imaps_port, "implicit")):
+    for protocol, port, tls in (
+        ("imap", plan.imap_port, "starttls"), ("imap", plan.imaps_port, "implicit"),
+        ("pop3", plan.pop3_port, "starttls"), ("pop3", plan.pop3s_port, "implicit"),
+    ):  # fmt: skip
         lines += [
             "[[mailboxes.listeners]]",
-            'protocol = "imap"',
+            f'protocol = "{protocol}"',
             f'address = "{plan.address}"',
             f"port = {port}",
             f'tls = "{tls}"',

@@ -141,9 +141,11 @@ class MailboxStore(MessageReader):
         self, conn: Connection, folder_id: int, message_ids: Sequence[int],
         *, add: Sequence[str] = (), remove: Sequence[str] = (),
         replace: Sequence[str] | None = None, unchanged_since: int | None = None, now: datetime,
-        by: Person | None = None,
+        by: Person | None = None, unasked: bool = False,
     ) -> Flagged:  # fmt: skip
         """Change flags of messages; `replace` are all flags that they have afterwards.
+
+        `unasked`: a program does it by itself; nobody has opened anything, so no event is told.
 
         Messages that changed after the modification sequence `unchanged_since` are left alone and
         named. Raises NoSuchFolder, ValueError for what is no flag, Veto.
@@ -193,7 +195,7 @@ class MailboxStore(MessageReader):
             for some in chunks(ids):
                 conn.execute(update(table).where(table.c.id.in_(some)).values(values))
         self._set_seen(conn, own)
-        if by is not None:
+        if by is not None and not unasked:
             self._tell_flags(conn, folder_id, told, by, now)
         return Flagged(modseq, result, failed, tuple(row.id for row, _, _ in told))
 

@@ -35,6 +35,7 @@ class Tables:
     expunged: Table
     acl: Table
     subscriptions: Table
+    pop3_taken: Table
 
 
 def make_tables(metadata: MetaData) -> Tables:
@@ -50,6 +51,7 @@ def make_tables(metadata: MetaData) -> Tables:
         expunged=_expunged(metadata),
         acl=_acl(metadata),
         subscriptions=_subscriptions(metadata),
+        pop3_taken=_pop3_taken(metadata),
     )
 
 
@@ -173,6 +175,23 @@ def _subscriptions(metadata: MetaData) -> Table:
         Column("account", Text, primary_key=True),  # login
         Column("name", Text, primary_key=True),  # as the account sees it; may not exist
         Column("subscribed", Boolean, nullable=False),
+    )
+
+
+def _pop3_taken(metadata: MetaData) -> Table:
+    """What an account has deleted by POP3 (see `mailboxes.taken`)."""
+    return Table(
+        "mailbox_pop3_taken",
+        metadata,
+        Column("account", Text, primary_key=True),  # login
+        Column(
+            "message_id",
+            Integer,
+            ForeignKey("mailbox_messages.id", ondelete="CASCADE"),
+            primary_key=True,
+            index=True,
+        ),
+        Column("taken", BigInteger, nullable=False),
     )
 
 

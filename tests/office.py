@@ -31,7 +31,7 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 30.0
 # Each start warms its children, half a second of a processor each: one is enough here.
-DEMO_PORTS = (2587, 2465, 2580, 2443, 2143, 2993)
+DEMO_PORTS = (2587, 2465, 2580, 2443, 2143, 2993, 2110, 2995)
 POLICY = "[policy]\nextraction_children = 1"
 
 
@@ -125,6 +125,8 @@ class Office:
     portal_port: int = 0
     imap_port: int = 0
     imaps_port: int = 0
+    pop3_port: int = 0
+    pop3s_port: int = 0
     process: Process | None = None
     environment: dict[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()  # that serves it; empty: the product's own
@@ -134,7 +136,7 @@ class Office:
         """All its ports, in the order of DEMO_PORTS."""
         return (
             self.submission_port, self.submissions_port, self.console_port, self.portal_port,
-            self.imap_port, self.imaps_port,
+            self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port,
         )  # fmt: skip
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,8 @@ from gateway.store.drivers import open_blobs
 
 DOMAIN = "heping.test"
 _ACTOR = "demo"
-PORTS = (2587, 2465, 2580, 2443, 2143, 2993)
-"""Submission (STARTTLS, TLS), console, portal, IMAP (STARTTLS, TLS)."""
+PORTS = (2587, 2465, 2580, 2443, 2143, 2993, 2110, 2995)
+"""Submission (STARTTLS, TLS), console, portal, IMAP (STARTTLS, TLS), POP3 (STARTTLS, TLS)."""
 _OURS = ("seals", "sms", "accounts.toml")  # beside what every office has
 
 
@@ -39,7 +39,7 @@ def make(
     now: datetime,
     say: Callable[[str], None],
     *,
-    ports: tuple[int, int, int, int, int, int] = PORTS,
+    ports: Sequence[int] = PORTS,
 ) -> Path:
     """Make the demo office in that folder; returns its configuration file.
 
@@ -57,6 +57,8 @@ def make(
         portal_port=ports[3],
         imap_port=ports[4],
         imaps_port=ports[5],
+        pop3_port=ports[6],
+        pop3s_port=ports[7],
         portal_url=f"https://localhost:{ports[3]}/",  # no DNS knows the demo's names
         notifier="spool",
         spool=folder / "sms",

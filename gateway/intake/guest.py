@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 
 from gateway.errors import Reply
 from mailboxes.connection import Connection
-from mailboxes.imap.services import Services
-from mailboxes.imap.session import Session
 
 
-class ImapGuest(Connection):
-    """One IMAP session and its connection."""
+class Session(Protocol):
+    """What is said with a client; the sessions of IMAP and of POP3 are such."""
 
-    def __init__(self, services: Services, peer: str) -> None:
+    async def run(self) -> None:
+        """Serve the client until it leaves, or is sent away."""
+
+    def leave(self, sentence: str) -> None:
+        """End the session with that: now if it waits for a command, else after this one."""
+
+
+class MailGuest(Connection):
+    """One session and its connection."""
+
+    def __init__(self, begin: Callable[[Connection], Session]) -> None:
         super().__init__()
-        self._session = Session(services, self, peer)
+        self._session = begin(self)
         self._task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

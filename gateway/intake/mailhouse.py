@@ -18,7 +18,6 @@ from sqlalchemy import Connection, select
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import LoginFailed
 from gateway.directory.model import Account
-from gateway.directory.presence import IMAP
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.ids import new_id
 from gateway.errors import Deferred, Reply, StoreError
@@ -85,7 +84,8 @@ class Guard:
 
 
 class PostHouse:
-    """Decides for the mailboxes' service; implements `mailboxes.imap.ports.House`."""
+    """Decides for the mailboxes' service; implements `mailboxes.imap.ports.House`
+    and `mailboxes.pop3.services.Logins`."""
 
     def __init__(
         self,
@@ -100,9 +100,10 @@ class PostHouse:
         spool_directory: Path,
         memory: int,
         welcome: Callable[[str], None],
+        door: str,
     ) -> None:
         """`memory`: octets of one message held in memory; `welcome` is told from which addresses
-        somebody has logged in."""
+        somebody has logged in, at which `door` is noted with the account (see `presence`)."""
         self._directory = directory
         self._authenticator = authenticator
         self._tls = tls
@@ -113,6 +114,7 @@ class PostHouse:
         self._spool_directory = spool_directory
         self._memory = memory
         self._welcome = welcome
+        self._door = door
         self._large = asyncio.Semaphore(_AT_ONCE)
 
     async def handshake_context(self) -> ssl.SSLContext:
@@ -120,7 +122,9 @@ class PostHouse:
 
     async def by_password(self, login: str, password: str, address: str) -> MailAccount:
         try:
-            account = await self._authenticator.check_password(login, password, address, door=IMAP)
+            account = await self._authenticator.check_password(
+                login, password, address, door=self._door
+            )
             unready = self._authenticator.unready(account)
         except LoginFailed as error:
             raise _login_refused(error, address) from error
@@ -134,7 +138,9 @@ class PostHouse:
     async def by_certificate(self, certificate: bytes, address: str) -> MailAccount:
         fingerprint = hashlib.sha256(certificate).hexdigest()
         try:
-            account = await self._authenticator.check_certificate(fingerprint, address, door=IMAP)
+            account = await self._authenticator.check_certificate(
+                fingerprint, address, door=self._door
+            )
         except LoginFailed as error:
             raise _login_refused(error, address) from error
         except StoreError as error:

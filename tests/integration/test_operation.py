@@ -72,9 +72,9 @@ def test_init_makes_an_office_that_serves_and_never_overwrites_one(place: Path) 
         assert (place / secret).stat().st_mode & 0o077 == 0
     assert (place / "o" / "state").stat().st_mode & 0o077 == 0
 
-    office = Office(place / "o", *free_ports(6))
+    office = Office(place / "o", *free_ports(8))
     text = office.config.read_text(encoding="utf-8")
-    text = renumbered(text, (587, 465, 2580, 443, 143, 993), office.ports)
+    text = renumbered(text, (587, 465, 2580, 443, 143, 993, 110, 995), office.ports)
     office.config.write_text(text, encoding="utf-8")
     assert office.run("check").stdout == f"{office.config}: nothing is wrong\n"
     with office.running():

@@ -50,7 +50,7 @@ class FolderStore:
         )
         self._lock_some = Prepared(
             select(table.c.id, table.c.uidnext, table.c.modseq)
-            .where(some)
+            .where(some, is_there(table))
             .order_by(table.c.id)
             .with_for_update(),
             some="some",
@@ -66,7 +66,7 @@ class FolderStore:
         self._take_some = Prepared(update(table).where(some).values(one_more), some="some")
         self._take_one = Prepared(
             update(table)
-            .where(table.c.id == bindparam("folder"))
+            .where(table.c.id == bindparam("folder"), is_there(table))
             .values(one_more)
             .returning(table.c.uidnext, table.c.modseq)
         )

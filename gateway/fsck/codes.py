@@ -89,5 +89,7 @@ class Code(StrEnum):
     FOLDER_UIDNEXT = "folder-uidnext"
     FOLDER_MODSEQ = "folder-modseq"
     FOLDER_UIDVALIDITY = "folder-uidvalidity"
+    FOLDER_COUNTS = "folder-counts"
+    FOLDER_REMOVED = "folder-removed"
     UID_REUSED = "uid-reused"
     SEARCH_INDEX = "search-index"

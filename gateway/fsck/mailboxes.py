@@ -14,6 +14,7 @@ from gateway.fsck.dossier import Dossier
 from gateway.fsck.fault import Findings
 from gateway.fsck.standing import Standing
 from mailboxes.flags import SEEN, parted
+from mailboxes.folders import REMOVED
 
 DOCUMENT = "document"
 _OURS = (DOCUMENT, "receipt", "summary", "alert", "answer")
@@ -50,7 +51,7 @@ def check_mailboxes(dossier: Dossier, standing: Standing, found: Findings) -> No
 
 
 def _check_message(message: Row[Any], found: Findings) -> None:
-    place = f"of folder {message.folder} of {message.owner}"
+    place = f"of {_named(message.folder, message.folder_id)} of {message.owner}"
     if bool(message.seen) != (SEEN in parted(message.flags)):
         found.add(
             Code.MESSAGE_SEEN, message.id, f"message {message.id} {place} counts as read against "
@@ -97,7 +98,9 @@ def _check_places(
                     Code.MESSAGE_DOUBLE, f"{dossier.id} {owner}",
                     f"document {dossier.id} lies {len(contents)} times in the mailbox of {owner}",
                 )  # fmt: skip
-            elif _is_in_inbox(dossier, owner):
+            elif _is_in_inbox(dossier, owner) and not standing.are_read_together(
+                owner, owners | senders
+            ):
                 found.add(
                     Code.MESSAGE_UNPROMISED, f"{dossier.id} {owner}",
                     f"document {dossier.id} lies in the INBOX of {owner}, to whom it was not "
@@ -157,16 +160,16 @@ def check_folders(connection: Connection, found: Findings) -> None:
         .where(or_(highest.c.uid >= folders.uidnext, highest.c.modseq > folders.modseq))
     )  # fmt: skip
     for folder in connection.execute(beyond):
-        name = f"{folder.name} ({folder.id})"
+        name = _named(folder.name, folder.id)
         if folder.uid >= folder.uidnext:
             found.add(
                 Code.FOLDER_UIDNEXT, folder.id,
-                f"the next message of folder {name} would get a UID that was in use",
+                f"the next message of {name} would get a UID that was in use",
             )  # fmt: skip
         if folder.gone > folder.modseq:
             found.add(
                 Code.FOLDER_MODSEQ, folder.id,
-                f"a removed message of folder {name} has a higher modification "
+                f"a removed message of {name} has a higher modification "
                 "sequence than the folder",
             )  # fmt: skip
     reused = select(mail.messages.c.id, mail.messages.c.folder_id, gone.uid).join(
@@ -179,6 +182,64 @@ def check_folders(connection: Connection, found: Findings) -> None:
             f"message {message.id} has UID {message.uid}, under which another was removed",
             folder=message.folder_id,
         )  # fmt: skip
+    _check_counts(connection, found)
     found.counts["folders"] += connection.execute(
         select(func.count()).select_from(mail.folders)
     ).scalar_one()
+
+
+def _check_counts(connection: Connection, found: Findings) -> None:
+    """What a folder says of itself against what is in it, all in one statement: the daemon goes on.
+
+    A folder that was removed is empty; only its row remembers what was in it.
+    """
+    folders, messages, contents = mail.folders.c, mail.messages.c, mail.contents.c
+    inside = (
+        select(
+            messages.folder_id,
+            func.count().label("messages"),
+            func.sum(contents.size).label("octets"),
+        )
+        .join(mail.contents, contents.id == messages.content_id)
+        .group_by(messages.folder_id)
+        .subquery()
+    )
+    number, octets = func.coalesce(inside.c.messages, 0), func.coalesce(inside.c.octets, 0)
+    query = (
+        select(folders.id, folders.name, mail.owners.c.owner, folders.messages, folders.octets,
+               folders.recent, folders.uidnext, number.label("number"), octets.label("size"))
+        .join(mail.owners, mail.owners.c.id == folders.owner_id)
+        .outerjoin(inside, inside.c.folder_id == folders.id)
+        .where(
+            or_(
+                folders.messages != number, folders.octets != octets,
+                folders.recent > folders.uidnext,
+                and_(folders.name.startswith(REMOVED), number > 0),
+            )
+        )
+    )  # fmt: skip
+    for row in connection.execute(query):
+        name = f"{_named(row.name, row.id)} of {row.owner}"
+        if row.name.startswith(REMOVED) and row.number:
+            found.add(
+                Code.FOLDER_REMOVED, row.id,
+                f"{row.number} messages lie in {name}, where nobody sees them",
+            )  # fmt: skip
+        if (row.messages, row.octets) != (row.number, row.size):
+            found.add(
+                Code.FOLDER_COUNTS, row.id,
+                f"{name} counts {row.messages} messages of {row.octets} octets, but has "
+                f"{row.number} of {row.size}",
+            )  # fmt: skip
+        elif row.recent > row.uidnext:
+            found.add(
+                Code.FOLDER_COUNTS, row.id,
+                f"{name} calls UIDs recent that it has not given yet",
+            )  # fmt: skip
+
+
+def _named(name: str, folder_id: int) -> str:
+    """The folder as a sentence names it; one that was removed has no name any more."""
+    if name.startswith(REMOVED):
+        return f"a removed folder ({folder_id})"
+    return f"folder {name} ({folder_id})"

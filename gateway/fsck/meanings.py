@@ -300,7 +300,8 @@ CODES: dict[Code, Meaning] = {
     ),
     _C.MESSAGE_UNPROMISED: Meaning(
         _F.MAILBOXES,
-        "A document lies in the INBOX of somebody to whom it was not delivered.",
+        "A document lies in the INBOX of somebody to whom it was not delivered, and nobody who "
+        "reads that mailbox reads one that should have it.",
         "tell the security officer; the evidence says who should have it",
     ),
     _C.MESSAGE_SEEN: Meaning(
@@ -352,6 +353,19 @@ CODES: dict[Code, Meaning] = {
         _F.MAILBOXES,
         "A mailbox could give a new folder a UIDVALIDITY that was in use.",
         _REPAIR,
+        repairable=True,
+    ),
+    _C.FOLDER_COUNTS: Meaning(
+        _F.MAILBOXES,
+        "A folder counts other messages or octets than are in it, or calls UIDs recent that it has "
+        "not given yet; mail clients show the wrong number, and the quota is reckoned wrongly.",
+        f"{_REPAIR}, which counts anew",
+        repairable=True,
+    ),
+    _C.FOLDER_REMOVED: Meaning(
+        _F.MAILBOXES,
+        "A message lies in a folder that was removed, where no mail client shows it.",
+        f"{_REPAIR}, which brings the folder back under a new name",
         repairable=True,
     ),
     _C.UID_REUSED: Meaning(

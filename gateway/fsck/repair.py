@@ -33,12 +33,14 @@ HEALERS: dict[Code, Healer] = {
     Code.FOLDER_UIDNEXT: mail.raise_uidnext,  # before anything is put into the folder
     Code.FOLDER_MODSEQ: mail.raise_modseq,
     Code.FOLDER_UIDVALIDITY: mail.raise_uidvalidity,
+    Code.FOLDER_REMOVED: mail.bring_back,
     Code.UID_REUSED: mail.give_new_uid,
     Code.MESSAGE_SEEN: mail.set_seen,
     Code.CONTENT_STRUCTURE: mail.read_anew,
     Code.SUMMARY_DOUBLE: mail.drop_older_summaries,
     Code.MESSAGE_MISSING: mail.deliver_again,
     Code.SENT_MISSING: mail.keep_copy_again,
+    Code.FOLDER_COUNTS: mail.count_anew,  # after all that puts in or takes out
     Code.SEARCH_INDEX: search.empty_index,
     Code.BLOB_UNFINISHED: blobs.discard_unfinished,
     Code.BLOB_ORPHAN: blobs.delete_orphan,

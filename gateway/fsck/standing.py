@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import Connection, select
 
 from gateway.directory import tables as people
-from gateway.directory.snapshot import Directory, load, version
+from gateway.directory.model import Account, OwnerKind
+from gateway.directory.snapshot import Directory, load, unit_owner, version
 from gateway.domain.address import Address, InvalidAddress
 from gateway.evidence.tables import evidence_keys
 from gateway.exchange.mailroom import tables as mail
@@ -37,6 +38,7 @@ class Standing:
     mailboxes: Mapping[str, int]  # owner -> when it was made, Unix milliseconds
     absences: Mapping[str, int]  # local part -> until when it may have had no mailbox, the same
     seals: frozenset[str]  # fingerprints
+    granted: Mapping[str, frozenset[str]]  # owner -> who got rights there by hand (RFC 4314)
 
     def may_lack_mailbox(self, mail_from: str, received_at: int) -> bool:
         """Whether the sender may have had no mailbox at some time since then, or has none now.
@@ -55,6 +57,29 @@ class Standing:
         """The mailbox owners that may keep the sender's own copy: its kind may have changed."""
         local = mail_from.partition("@")[0]
         return {f"{kind}:{local}" for kind in _OWNERS}
+
+    def are_read_together(self, owner: str, others: Collection[str]) -> bool:
+        """Whether an account that reads the mailbox reads one of the others too, so that it may
+        have put a copy there."""
+        for account in self.directory.accounts():
+            seen = self._seen_by(account)
+            if owner in seen and not seen.isdisjoint(others):
+                return True
+        return False
+
+    def _seen_by(self, account: Account) -> set[str]:
+        home = self.directory.account_owner(account)
+        units = {membership.unit_id for membership in account.memberships}
+        seen = {unit_owner(one).key for one in map(self.directory.unit_by_id, units) if one}
+        seen |= {one.key for one in self.directory.owners()
+                 if one.kind is OwnerKind.DESK and one.unit_id in units}  # fmt: skip
+        if home is not None:
+            seen.add(home.key)
+        names = {account.login, "anyone"}
+        names |= {f"${role}" for one in account.memberships for role in one.roles}
+        return seen | {
+            owner for owner, named in self.granted.items() if not named.isdisjoint(names)
+        }
 
     def keeps_copy(self, mail_from: str, received_at: int) -> bool:
         """Whether a mailbox of the sender was there when the document came in."""
@@ -78,6 +103,7 @@ def read_standing(connection: Connection, domain: str, last: Standing | None = N
         )},
         absences=absences,
         seals=frozenset(connection.scalars(select(seals.c.fingerprint))),
+        granted=_granted(connection),
     )  # fmt: skip
 
 
@@ -94,6 +120,19 @@ def _keys(connection: Connection) -> dict[str, Key]:
         except (ValueError, TypeError, KeyError):
             continue
     return found
+
+
+def _granted(connection: Connection) -> dict[str, frozenset[str]]:
+    owners, folders, acl = mail.owners.c, mail.folders.c, mail.acl.c
+    query = (
+        select(owners.owner, acl.identifier)
+        .join(mail.folders, folders.owner_id == owners.id)
+        .join(mail.acl, acl.folder_id == folders.id)
+    )
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.owner, set()).add(row.identifier)
+    return {owner: frozenset(named) for owner, named in found.items()}
 
 
 def _absences(connection: Connection) -> dict[str, int]:

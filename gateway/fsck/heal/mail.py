@@ -22,6 +22,7 @@ from mailboxes.content import Content, Source
 from mailboxes.decode import decode_text
 from mailboxes.encode import to_json
 from mailboxes.flags import SEEN, parted
+from mailboxes.folders import REMOVED
 from mailboxes.scan import scan
 from mailboxes.structure import Part
 from mailboxes.view import View
@@ -172,6 +173,52 @@ def raise_uidvalidity(connection: Connection, fault: Fault, _tools: Tools) -> st
     if not connection.execute(change.values(uidvalidity=highest)).rowcount:
         return ""
     return f"the highest UIDVALIDITY of the mailbox of {fault.subject} is {highest} now"
+
+
+def count_anew(connection: Connection, fault: Fault, _tools: Tools) -> str:
+    """The folder says of itself what is in it."""
+    folder = _lock(connection, int(fault.subject))
+    if folder is None:
+        return ""
+    messages, contents = mail.messages.c, mail.contents.c
+    inside = connection.execute(
+        select(func.count(), func.coalesce(func.sum(contents.size), 0))
+        .join(mail.contents, contents.id == messages.content_id)
+        .where(messages.folder_id == folder.id)
+    ).one()
+    number, octets = (int(value) for value in inside)
+    recent = min(folder.recent, folder.uidnext)
+    if (folder.messages, folder.octets, folder.recent) == (number, octets, recent):
+        return ""
+    connection.execute(
+        update(mail.folders)
+        .where(mail.folders.c.id == folder.id)
+        .values(messages=number, octets=octets, recent=recent)
+    )
+    return f"folder {folder.id} counts {number} messages of {octets} octets now"
+
+
+def bring_back(connection: Connection, fault: Fault, _tools: Tools) -> str:
+    """The removed folder in which something lies is shown under a name that nobody has given."""
+    folder = _lock(connection, int(fault.subject))
+    inside = mail.messages.c.folder_id == int(fault.subject)
+    number = connection.scalar(select(func.count()).select_from(mail.messages).where(inside))
+    if folder is None or not number or not folder.name.startswith(REMOVED):
+        return ""
+    name = _free_name(connection, folder)
+    connection.execute(
+        update(mail.folders)
+        .where(mail.folders.c.id == folder.id)
+        .values(name=name, subscribed=True, modseq=folder.modseq + 1)
+    )
+    return f"removed folder {folder.id} is there again as {name}, with {number} messages"
+
+
+def _free_name(connection: Connection, folder: Row[Any]) -> str:
+    name, mine = f"恢复 {folder.id}", mail.folders.c.owner_id == folder.owner_id
+    while connection.scalar(select(mail.folders.c.id).where(mine, mail.folders.c.name == name)):
+        name += "+"
+    return name
 
 
 def give_new_uid(connection: Connection, fault: Fault, _tools: Tools) -> str:

@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from gateway.delivery.sweeper import Sweeper
 from gateway.directory.edit import change_account, change_unit, merge_units
 from gateway.errors import Refused
-from gateway.fsck.codes import Family
+from gateway.exchange.mailroom import tables
+from gateway.fsck.codes import Code, Family
 from gateway.fsck.fault import Report
 from gateway.fsck.scope import Span
 from gateway.store.blobs import FileBlobs
+from mailboxes.tree import FolderTree
 from tests.house import House
 from tests.letters import plain
 from tests.unit.fsck.conftest import Check
@@ -105,6 +107,54 @@ async def test_who_wants_no_marks_or_another_language_is_clean(
     report = examine(views=True)
     assert named(report) == []
     assert report.counts["views"] == 4  # marked in two languages, plain, and the sender's own
+
+
+async def test_a_folder_may_be_made_filled_emptied_and_removed(
+    house: House, examine: Check
+) -> None:
+    taken = await house.accept("office", plain("office", "water", NOTICE), "water")
+    await house.work(minutes=15)
+    store, tree, now = house.mailboxes, FolderTree(tables), house.clock.now()
+
+    def read(connection: Connection) -> None:
+        made = tree.create(connection, "unit:water", "文件柜/防汛", now)
+        tree.set_acl(connection, made.id, "finance", "lr")
+        inbox = store.folder_id(connection, "unit:water", "INBOX")
+        mine = [one for one in store.find_by_key(connection, taken) if one.owner == "unit:water"]
+        ids = [one.message.id for one in mine if one.message.folder_id == inbox]
+        store.move(connection, inbox, ids, made.id, now=now)
+        tree.claim_recent(connection, made.id, 2)
+        store.move(connection, made.id, ids, inbox, now=now)
+        tree.delete(connection, "unit:water", "文件柜/防汛", now)
+
+    house.database.write_now(read)
+    assert named(examine()) == []
+
+
+async def test_who_reads_two_mailboxes_may_copy_from_one_into_the_other(
+    house: House, examine: Check
+) -> None:
+    await house.accept("office", plain("office", "finance", NOTICE), "finance")
+    taken = await house.accept("office", plain("office", "water", NOTICE), "water")
+    await house.work(minutes=15)
+    store, tree, now = house.mailboxes, FolderTree(tables), house.clock.now()
+
+    def read(connection: Connection) -> None:
+        inbox = store.folder_id(connection, "unit:water", "INBOX")
+        other = store.folder_id(connection, "unit:finance", "INBOX")
+        for one in store.find_by_key(connection, taken):
+            if one.message.folder_id == inbox:
+                store.copy(connection, inbox, [one.message.id], other, now=now)
+
+    house.database.write_now(read)
+    assert [fault.code for fault in examine().faults] == [Code.MESSAGE_UNPROMISED]
+
+    def grant(connection: Connection) -> None:
+        inbox = store.folder_id(connection, "unit:water", "INBOX")
+        tree.set_acl(connection, inbox, "finance", "lr")
+
+    house.database.write_now(grant)
+    assert named(examine()) == []
 
 
 async def test_readers_may_move_copy_flag_and_remove(house: House, examine: Check) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from mailboxes.events import Act, NoEvents, Person
 from mailboxes.scan import scan
 from mailboxes.store import FolderSpec, MailboxStore
 from mailboxes.tables import make_tables
+from mailboxes.tree import FolderTree
 from mailboxes.view import restructure, view_of
 
 NOW = datetime(2026, 11, 21, 9, 30, 0, 123_000, tzinfo=UTC)
@@ -223,6 +224,33 @@ def test_a_moved_message_keeps_its_id_and_leaves_a_trace(
             (0, 0),
             (2, 2 * len(MAIL)),
         ]
+
+    database.write_now(work)
+
+
+def test_nothing_is_put_into_a_folder_that_was_removed_meanwhile(
+    database: Database, store: MailboxStore, metadata: MetaData
+) -> None:
+    """A client had looked for the folder before another one removed it: its id was still good, and
+    the message was where nobody would ever see it."""
+    tree = FolderTree(make_tables(metadata))
+
+    def work(conn: Connection) -> None:
+        message = filled(conn, store, receipt())
+        content = store.add_content(conn, receipt("b"), NOW)
+        inbox = inbox_of(conn, store)
+        gone = tree.create(conn, "unit:water", "办件", NOW).id
+        tree.delete(conn, "unit:water", "办件", NOW)
+        acts: list[Callable[[], object]] = [
+            lambda: store.append(conn, [gone], content, now=NOW),
+            lambda: store.append(conn, [inbox, gone], content, now=NOW),
+            lambda: store.copy(conn, inbox, [message], gone, now=NOW),
+            lambda: store.move(conn, inbox, [message], gone, now=NOW),
+        ]
+        for act in acts:
+            with pytest.raises(NoSuchFolder):
+                act()
+        assert [one.id for one in store.messages(conn, inbox)] == [message]
 
     database.write_now(work)
 

@@ -107,7 +107,24 @@ def mail_again(store: Lived, kind: str, name: str, folder: str = "folder_id") ->
         id=content,
     )
     store.sql("UPDATE mailbox_folders SET uidnext = uidnext + 200, modseq = modseq + 200")
+    count(store)
     return int(content)
+
+
+def count(store: Lived) -> None:
+    """Each folder counts what is in it, as the store does with every change."""
+    inside = "FROM mailbox_messages m JOIN mailbox_contents c ON c.id = m.content_id"
+    where = "WHERE m.folder_id = mailbox_folders.id"
+    store.sql(
+        f"UPDATE mailbox_folders SET messages = (SELECT count(*) {inside} {where}),"  # noqa: S608
+        f" octets = (SELECT coalesce(sum(c.size), 0) {inside} {where})"
+    )
+
+
+def lose(store: Lived, message: int) -> None:
+    """The message is gone, and its folder does not know of it."""
+    store.sql("DELETE FROM mailbox_messages WHERE id = :id", id=message)
+    count(store)
 
 
 def piece(store: Lived, change: str, kind: str) -> int:
@@ -142,10 +159,11 @@ def content(store: Lived, change: str, kind: str, name: str, **values: object) -
     return int(found)
 
 
-def folder(store: Lived, change: str) -> int:
+def folder(store: Lived, change: str, name: str = "INBOX") -> int:
     found = store.one(
         "SELECT f.id FROM mailbox_folders f JOIN mailbox_owners o ON o.id = f.owner_id"
-        " WHERE o.owner = 'unit:water' AND f.name = 'INBOX'"
+        " WHERE o.owner = 'unit:water' AND f.name = :name",
+        name=name,
     )
     store.change("mailbox_folders", found, change)
     return int(found)

@@ -8,6 +8,7 @@ from gateway.fsck.codes import Code
 from mailboxes.content import Content
 from tests.unit.fsck.damages.damage import (
     ID,
+    count,
     damage,
     mail_again,
     piece,
@@ -30,6 +31,7 @@ def receipt_lost(store: Lived) -> object:
         " WHERE kind = 'receipt' AND key = :id)",
         id=store["refused"],
     )
+    count(store)
     return store["refused"]
 
 

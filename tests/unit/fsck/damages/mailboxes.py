@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from gateway.fsck.codes import Code
+from mailboxes.folders import REMOVED
 from tests.unit.fsck.damages.damage import (
     ID,
     content,
     damage,
     delivery,
     folder,
+    lose,
     mail_again,
     messages,
 )
@@ -18,21 +20,21 @@ from tests.unit.fsck.lived import Lived
 @damage(Code.MESSAGE_MISSING)
 def delivered_message_lost(store: Lived) -> object:
     [message] = messages(store, "signed", "unit:water")
-    store.sql("DELETE FROM mailbox_messages WHERE id = :id", id=message)
+    lose(store, message)
     return delivery(store, "role = role", "signed", "unit:water")
 
 
 @damage(Code.MESSAGE_MISSING)
 def one_of_both_lost_by_who_sent_to_itself(store: Lived) -> object:
     message = max(messages(store, "sealed", "unit:office"))
-    store.sql("DELETE FROM mailbox_messages WHERE id = :id", id=message)
+    lose(store, message)
     return delivery(store, "role = role", "sealed", "unit:office")
 
 
 @damage(Code.SENT_MISSING)
 def own_copy_lost(store: Lived) -> object:
     [message] = messages(store, "fresh", "unit:water")
-    store.sql("DELETE FROM mailbox_messages WHERE id = :id", id=message)
+    lose(store, message)
     return store["fresh"]
 
 
@@ -68,7 +70,7 @@ def receipt_about_nothing(store: Lived) -> object:
     return content
 
 
-@damage(Code.CONTENT_SIZE)
+@damage(Code.CONTENT_SIZE, Code.FOLDER_COUNTS)
 def view_of_another_size(store: Lived) -> object:
     return content(store, "size = size + 1", "document", "signed")
 
@@ -78,7 +80,7 @@ def view_cut_backwards(store: Lived) -> object:
     return content(store, "cuts = '[[9, 5]]'", "document", "signed")
 
 
-@damage(Code.CONTENT_SIZE)
+@damage(Code.CONTENT_SIZE, Code.FOLDER_COUNTS)
 def receipt_of_another_size(store: Lived) -> object:
     return content(store, "size = size + 1", "receipt", "signed")
 
@@ -129,6 +131,31 @@ def _removed(store: Lived, uid: str, modseq: str) -> int:
         modseq=row.modseq + 1 if "+" in modseq else 1,
     )
     return found
+
+
+@damage(Code.FOLDER_COUNTS)
+def folder_that_counts_a_message_too_many(store: Lived) -> object:
+    return folder(store, "messages = messages + 1")
+
+
+@damage(Code.FOLDER_COUNTS)
+def folder_that_counts_too_few_octets(store: Lived) -> object:
+    return folder(store, "octets = octets - 1")
+
+
+@damage(Code.FOLDER_COUNTS)
+def folder_with_recent_messages_of_tomorrow(store: Lived) -> object:
+    return folder(store, "recent = uidnext + 1")
+
+
+@damage(Code.FOLDER_COUNTS)
+def removed_folder_that_counts_what_was_in_it(store: Lived) -> object:
+    return folder(store, f"name = '{REMOVED}' || id, messages = 1, octets = 9", "已删除")
+
+
+@damage(Code.FOLDER_REMOVED)
+def folder_removed_under_its_messages(store: Lived) -> object:
+    return folder(store, f"name = '{REMOVED}' || id")
 
 
 @damage(Code.FOLDER_UIDVALIDITY)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from gateway.exchange.mailroom import tables
 from gateway.exchange.texts import open_search
-from gateway.intake.guest import ImapGuest
+from gateway.intake.guest import MailGuest
 from gateway.intake.mailhouse import Rows
 from gateway.intake.services import NoMetrics
 from gateway.store.database import Database
@@ -137,7 +137,7 @@ class People:
 class Client:
     """One mail program, logged in."""
 
-    guest: ImapGuest
+    guest: MailGuest
     pipe: Pipe
     at: int = 0
     number: int = 0
@@ -296,7 +296,7 @@ class Mailroom:
         if self._waking is None:
             self._waking = asyncio.create_task(self.services.wakeups.run())
         pipe = Pipe(secure=secure)
-        guest = ImapGuest(self.services, "127.0.0.1")
+        guest = MailGuest(lambda connection: Session(self.services, connection, "127.0.0.1"))
         pipe.protocol = guest
         guest.connection_made(pipe)
         client = Client(guest, pipe)

@@ -18,7 +18,7 @@ SOME = (
     messages.Client(7, 1, "2001:db8::1"),
     messages.Ping("disk I/O error"),
     messages.Leave(2),
-    messages.CheckPassword(1, "water", '密"\0码', "192.0.2.7"),
+    messages.CheckPassword(1, "water", '密"\0码', "192.0.2.7", "submission"),
     messages.Offer(2, 5, 1.5),
     messages.Pong(1, 2, 3, 4, ""),
     messages.Seen(0, [["message", "accepted", 4096, 0.25], ["login", "password", True]]),
@@ -168,4 +168,4 @@ async def test_the_end_of_the_other_side_is_told_once_after_its_last_words(
 
 
 def test_no_password_is_in_what_may_be_logged() -> None:
-    assert "geheim" not in repr(messages.CheckPassword(1, "water", "geheim", "192.0.2.7"))
+    assert "geheim" not in repr(messages.CheckPassword(1, "water", "geheim", "192.0.2.7", "imap"))

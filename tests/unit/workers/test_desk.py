@@ -29,13 +29,17 @@ class Authenticator:
     def __init__(self) -> None:
         self.raises: Exception | None = None
 
-    async def check_password(self, login: str, password: str, client_ip: str) -> Account:
+    async def check_password(
+        self, login: str, password: str, client_ip: str, *, door: str = ""
+    ) -> Account:
         if self.raises is not None:
             raise self.raises
         assert (login, password, client_ip) == ("water", "clear water", "192.0.2.7")
         return WATER
 
-    async def check_certificate(self, fingerprint: str, client_ip: str) -> Account:
+    async def check_certificate(
+        self, fingerprint: str, client_ip: str, *, door: str = ""
+    ) -> Account:
         assert (fingerprint, client_ip) == ("ab" * 32, "192.0.2.7")
         return WATER
 
@@ -101,7 +105,7 @@ def places() -> Places:
 
 @pytest.fixture
 def desk(meter: Meter, places: Places) -> Desk:
-    return Desk(Authenticator(), Rates(), places, [meter], lambda: None)
+    return Desk(Authenticator(), Rates(), [places], [meter], lambda: None, lambda: None)
 
 
 def clerk(desk: Desk, account: Any = WATER) -> RemoteAuthenticator:
@@ -190,7 +194,7 @@ async def test_what_no_door_sees_is_no_message(desk: Desk, door: int, event: lis
 
 async def test_many_commits_wake_the_daemon_once_and_the_last_is_not_forgotten() -> None:
     line = FakeLine()
-    waker = Waker(line)
+    waker = Waker(lambda: line.tell(messages.Committed()))
     for _ in range(100):
         waker.wake()
     assert len(line.told) == 1

@@ -1,13 +1,13 @@
 """pop3
 
-Revision: 0008, after: 0006
+Revision: 0008, after: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = '0008'
-down_revision = '0006'
+down_revision = '0007'
 branch_labels = None
 depends_on = None
 

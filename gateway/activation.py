@@ -21,9 +21,13 @@ from gateway.errors import ConfigurationError
 _FIRST = 3  # SD_LISTEN_FDS_START
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
+OPTIONAL = ("yizhan-imap", "yizhan-imaps", "yizhan-pop3", "yizhan-pop3s")
+"""Units that came after the first version: an office whose configuration is older has them from the
+moment of its upgrade, without a listener for them, and must start none the less."""
+
 
 class Place(Protocol):
-    """Where something listens: a listener for submission, or the portal."""
+    """Where something listens: a listener for submission or the mailboxes, or the portal."""
 
     @property
     def address(self) -> str: ...
@@ -117,7 +121,8 @@ def assign(listeners: Sequence[Place], given: Sequence[Given]) -> list[Given | N
 
     A socket of exactly its address goes first, then one on all addresses.
 
-    Raises ConfigurationError if a socket is nobody's: its clients would wait for ever.
+    Raises ConfigurationError if a socket is nobody's: its clients would wait for ever. Of the
+    optional units it is for the caller to turn them away, see `unwanted`.
     """
     left = list(given)
     found: list[Given | None] = [None] * len(listeners)
@@ -127,14 +132,22 @@ def assign(listeners: Sequence[Place], given: Sequence[Given]) -> list[Given | N
             if own is not None:
                 left.remove(own)
                 found[n] = own
-    if left:
-        raise ConfigurationError("\n".join(_nobodys(one) for one in left))
+    astray = [one for one in left if one.name not in OPTIONAL]
+    if astray:
+        raise ConfigurationError("\n".join(nobodys(one) for one in astray))
     return found
 
 
-def _nobodys(given: Given) -> str:
+def unwanted(assigned: Sequence[Given | None], given: Sequence[Given]) -> list[Given]:
+    """The sockets of optional units for which there is no listener."""
+    return [one for one in given if one not in assigned]
+
+
+def nobodys(given: Given) -> str:
+    """What to do about a socket that nobody listens on."""
     return (
         f"systemd listens on {given.address} port {given.port} for the socket unit {given.name}, "
-        "but nothing here is for it; give a listener (submission.listeners) or the portal "
-        f"(portal.port) that port, or switch the unit off: systemctl mask --now {given.name}.socket"
+        "but nothing here is for it; give a listener (submission.listeners, mailboxes.listeners) "
+        "or the portal (portal.port) that port, or switch the unit off: "
+        f"systemctl mask --now {given.name}.socket"
     )

@@ -23,6 +23,7 @@ import structlog
 import uvloop
 
 from gateway import __version__, activation, journal, memory, notify
+from gateway.accepting import Acceptor
 from gateway.backroom import Backroom
 from gateway.backup.notice import Notice
 from gateway.config import Config, Listener, MailboxListener
@@ -122,6 +123,7 @@ class PostOffice:
         self.health = Health()
         self.console = Console(config.console, self.health, self.metrics, name=config.office.name)
         self._tasks: list[asyncio.Task[None]] = []
+        self._closed: list[Acceptor] = []  # listen for nothing but to hang up
         self._reloading: asyncio.Task[None] | None = None
         self.stopping = asyncio.Event()  # set from outside, or when nothing can go on
         self.broken = ""  # why it cannot go on; empty while it can
@@ -152,7 +154,8 @@ class PostOffice:
         """
         portal = [self.config.portal] if self.config.portal else []
         doors = [listener for listener, _, _ in self._doors()]
-        sockets = activation.assign([*doors, *portal], given)
+        assigned = activation.assign([*doors, *portal], given)
+        sockets = list(assigned)
         self.database.start()
         await self.intake.start()
         await self.backroom.reminders.start()
@@ -177,6 +180,7 @@ class PostOffice:
             await self.portal.start(own.socket if own else None)
         for door, own in zip(self.doors, sockets, strict=True):
             await door.start(own.socket if own else None)
+        self._turn_away(activation.unwanted(assigned, given))
         interval = notify.watchdog_interval()
         if interval:
             self._spawn("watchdog", self._feed_watchdog(interval))
@@ -185,6 +189,8 @@ class PostOffice:
         """Close the doors (421 to idle clients), finish what runs, and end."""
         reach("draining")
         drain = self.config.submission.drain_seconds
+        for closed in self._closed:
+            closed.close()
         await asyncio.gather(*(door.stop(drain) for door in self.doors))
         for task in self._tasks:
             task.cancel()
@@ -202,6 +208,13 @@ class PostOffice:
             hall.close()
         await asyncio.sleep(0)  # in which the loop closes the last connections
         self.opener.close()
+
+    def _turn_away(self, unwanted: Sequence[activation.Given]) -> None:
+        """Hang up on the clients of sockets for which there is no listener (yet)."""
+        for one in unwanted:
+            log.warning("socket-unused", cause=activation.nobodys(one))
+            own = one.socket.dup()  # the other is closed where it was taken
+            self._closed.append(Acceptor(own, lambda client, _peer: client.close()))
 
     def reload(self) -> None:
         """Take new policies, templates and certificates; what is wrong stays as it was.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imaplib
 import smtplib
 import socket
 import subprocess
@@ -32,6 +33,9 @@ os.execv(command[0], command)
 """
 
 
+NAMES = "yizhan-submission:yizhan-submissions:yizhan-portal:yizhan-imap:yizhan-imaps"
+
+
 def serve(office: Office) -> list[str]:
     return [sys.executable, "-W", "error", "-m", "gateway", "serve", "--config", str(office.config)]
 
@@ -57,7 +61,10 @@ def activated(office: Office, sockets: list[socket.socket], names: str) -> Itera
 def sockets(make_office: Callable[..., Office]) -> Iterator[tuple[Office, list[socket.socket]]]:
     """An office, and what its socket units would have opened: on all addresses."""
     office = make_office()
-    ports = (office.submission_port, office.submissions_port, office.portal_port)
+    ports = (
+        office.submission_port, office.submissions_port, office.portal_port, office.imap_port,
+        office.imaps_port,
+    )  # fmt: skip
     opened = [
         socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=64)
         for port in ports
@@ -69,17 +76,18 @@ def sockets(make_office: Callable[..., Office]) -> Iterator[tuple[Office, list[s
 
 def test_a_restart_turns_no_client_away(sockets: tuple[Office, list[socket.socket]]) -> None:
     office, opened = sockets
-    names = "yizhan-submission:yizhan-submissions:yizhan-portal"
     with (
         # Nobody serves yet: the connection is made, and waits.
         socket.create_connection(("127.0.0.1", office.submission_port), 30) as early,
-        activated(office, opened, names),
+        socket.create_connection(("127.0.0.1", office.imap_port), 30) as reader,
+        activated(office, opened, NAMES),
     ):
         assert early.recv(4) == b"220 "
+        assert reader.recv(5) == b"* OK "
         assert office.accept("water", plain("water", "office", "一"), "office")
     with (
         socket.create_connection(("127.0.0.1", office.submission_port), 30) as between,
-        activated(office, opened, names),
+        activated(office, opened, NAMES),
         smtplib.SMTP_SSL(
             "127.0.0.1", office.submissions_port, timeout=30, context=office.trust
         ) as client,
@@ -90,6 +98,11 @@ def test_a_restart_turns_no_client_away(sockets: tuple[Office, list[socket.socke
         assert code == 250
         portal = f"https://localhost:{office.portal_port}/"
         assert httpx.get(portal, verify=office.trust, timeout=30).status_code == 200
+        with imaplib.IMAP4_SSL(
+            "127.0.0.1", office.imaps_port, ssl_context=office.trust, timeout=30
+        ) as mailbox:
+            mailbox.login("office", office.accounts["office"]["password"])
+            assert mailbox.select() == ("OK", [b"2"])
     # An IPv4 client of a socket for both families is named as IPv4 everywhere.
     assert "127.0.0.1" in office.log
     assert "::ffff:" not in office.log
@@ -102,14 +115,35 @@ def test_a_socket_that_is_nobodys_keeps_the_daemon_from_starting(
     text = office.config.read_text(encoding="utf-8")
     other = text.replace(f"port = {office.submissions_port}", "port = 0")
     office.config.write_text(other, encoding="utf-8")
-    with activated(office, opened, "yizhan-submission:yizhan-submissions:yizhan-portal"):
+    with activated(office, opened, NAMES):
         assert office.wait_until_dead() == 78
     assert office.log.splitlines()[-1] == (
         f"{office.config}: systemd listens on :: port {office.submissions_port} for the socket "
         "unit yizhan-submissions, but nothing here is for it; give a listener "
-        "(submission.listeners) or the portal (portal.port) that port, or switch the unit off: "
-        "systemctl mask --now yizhan-submissions.socket"
+        "(submission.listeners, mailboxes.listeners) or the portal (portal.port) that port, or "
+        "switch the unit off: systemctl mask --now yizhan-submissions.socket"
     )
+
+
+def test_an_office_without_doors_to_the_mailboxes_hangs_up_there_and_starts(
+    sockets: tuple[Office, list[socket.socket]],
+) -> None:
+    """An upgrade brings the socket units for IMAP, and yizhan.toml knows nothing of them yet."""
+    office, opened = sockets
+    before, _, rest = office.config.read_text(encoding="utf-8").partition("[[mailboxes.listeners]]")
+    after = rest[rest.index("[portal]") :]
+    office.config.write_text(before + after, encoding="utf-8")
+    with (
+        activated(office, opened, NAMES),
+        socket.create_connection(("127.0.0.1", office.submission_port), 30) as client,
+    ):
+        assert client.recv(4) == b"220 "
+        for port in (office.imap_port, office.imaps_port):
+            with socket.create_connection(("127.0.0.1", port), 30) as reader:
+                assert reader.recv(5) == b""
+    assert "mask --now yizhan-imap.socket" in office.log
+    assert "mask --now yizhan-imaps.socket" in office.log
+    assert all(one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for one in opened)
 
 
 def test_systemds_own_program_starts_the_daemon_at_the_first_connection(

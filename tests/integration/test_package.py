@@ -184,13 +184,17 @@ def make_office(fresh: Machine) -> str:
 
 def serve(fresh: Machine) -> None:
     """The installed daemon takes a connection on sockets that systemd's program has opened."""
-    ports = free_ports(4)
-    for old, new in zip((587, 465, 443, 2580), ports, strict=True):
+    units = {
+        587: "submission", 465: "submissions", 443: "portal", 143: "imap", 993: "imaps",
+        110: "pop3", 995: "pop3s",
+    }  # fmt: skip
+    ports = free_ports(len(units) + 1)
+    for old, new in zip((*units, 2580), ports, strict=True):
         fresh.run("sed", "-i", f"s/port = {old}$/port = {new}/", "/etc/yizhan/yizhan.toml")
     script = f"""
     setpriv --reuid=yizhan --regid=yizhan --init-groups --bounding-set=-all --inh-caps=-all \
-        systemd-socket-activate {" ".join(f"--listen=127.0.0.1:{port}" for port in ports[:3])} \
-        --fdname=yizhan-submission:yizhan-submissions:yizhan-portal \
+        systemd-socket-activate {" ".join(f"--listen=127.0.0.1:{port}" for port in ports[:-1])} \
+        --fdname={":".join(f"yizhan-{unit}" for unit in units.values())} \
         /opt/yizhan/bin/yizhan serve >/root/log 2>&1 &
     for try in 1 2 3 4 5 6 7 8 9 10; do
         {PYTHON} - <<'END' && break

@@ -13,7 +13,10 @@ from gateway.activation import Given
 from gateway.config import Listener
 from gateway.errors import ConfigurationError
 from gateway.intake import door
+from gateway.intake.door import IMAP, POP3, SUBMISSION, Service
+from tests.office import ROOT
 
+SYSTEMD = ROOT / "systemd"
 Listening = Callable[[str], socket.socket]
 
 
@@ -116,14 +119,50 @@ def test_a_socket_that_no_listener_wants_is_named_with_what_to_do(listening: Lis
         assert caught.value.public == (
             f"systemd listens on 127.0.0.1 port {port(other)} for the socket unit "
             "yizhan-submissions, but nothing here is for it; give a listener "
-            "(submission.listeners) or the portal (portal.port) that port, or switch the unit off: "
-            "systemctl mask --now yizhan-submissions.socket"
+            "(submission.listeners, mailboxes.listeners) or the portal (portal.port) that port, or "
+            "switch the unit off: systemctl mask --now yizhan-submissions.socket"
         )
 
 
-@pytest.mark.parametrize(("tls", "unit"), [("starttls", "submission"), ("implicit", "submissions")])
+def test_sockets_that_an_upgrade_brought_may_be_nobodys(listening: Listening) -> None:
+    given = [Given("yizhan-imaps", listening()), Given("yizhan-submission", listening())]
+    listeners = [Listener(port=given[1].port)]
+    assigned = activation.assign(listeners, given)
+    assert assigned == [given[1]]
+    assert activation.unwanted(assigned, given) == [given[0]]
+    assert {f"yizhan-{unit}" for door in (IMAP, POP3) for unit in door.units.values()} == set(
+        activation.OPTIONAL
+    )
+
+
+def test_each_door_has_a_socket_unit_of_its_name_and_port() -> None:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in SYSTEMD.glob("*.socket")}
+    ports = {
+        "yizhan-submission": 587, "yizhan-submissions": 465, "yizhan-portal": 443,
+        "yizhan-imap": 143, "yizhan-imaps": 993, "yizhan-pop3": 110, "yizhan-pop3s": 995,
+    }  # fmt: skip
+    assert set(texts) == set(ports)
+    service = (SYSTEMD / "yizhan.service").read_text(encoding="utf-8").splitlines()
+    for key in ("Sockets=", "Also="):
+        named = [line.removeprefix(key).split() for line in service if line.startswith(key)]
+        assert {one for some in named for one in some} == {f"{name}.socket" for name in ports}
+    for name, text in texts.items():
+        lines = text.splitlines()
+        assert f"ListenStream={ports[name]}" in lines
+        assert f"FileDescriptorName={name}" in lines
+        assert "Service=yizhan.service" in lines
+
+
+@pytest.mark.parametrize(
+    ("service", "tls", "unit"),
+    [
+        (service, tls, unit)
+        for service in (SUBMISSION, IMAP, POP3)
+        for tls, unit in service.units.items()
+    ],
+)
 def test_a_port_that_only_systemd_may_open_is_told_with_its_unit(
-    tls: str, unit: str, monkeypatch: pytest.MonkeyPatch
+    service: Service, tls: str, unit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: object, **__: object) -> socket.socket:
         raise PermissionError(13, "Permission denied")  # tests may run as root, who may
@@ -131,8 +170,8 @@ def test_a_port_that_only_systemd_may_open_is_told_with_its_unit(
     monkeypatch.setattr(socket, "create_server", denied)
     listener = Listener.model_validate({"port": 587, "tls": tls})
     with pytest.raises(ConfigurationError) as caught:
-        door._listen(listener)
+        door._listen(listener, service)
     assert caught.value.public == (
-        "submission.listeners: cannot listen on 127.0.0.1 port 587: Permission denied; systemd "
+        f"{service.setting}: cannot listen on 127.0.0.1 port 587: Permission denied; systemd "
         f"opens ports under 1024 for the daemon: systemctl enable --now yizhan-{unit}.socket"
     )

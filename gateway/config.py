@@ -334,7 +334,8 @@ class Portal(Section):
     url: str = ""
     """What people type, as `https://mail.heping.test/`; empty: made from host name and port."""
     imap_host: str = ""
-    """IMAP server that mail programs are told of; empty: none, then Thunderbird asks for one."""
+    """Another IMAP server, of which mail programs are told instead of the office's own doors
+    (`mailboxes.listeners`); empty: the own ones."""
     imap_port: Annotated[int, Field(gt=0, le=65535)] = 993
     """Its port."""
     imap_tls: Literal["implicit", "starttls"] = "implicit"

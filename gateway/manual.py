@@ -49,6 +49,7 @@ _EXAMPLES: dict[str, str] = {
     "blobs.s3.certificate": '"/etc/yizhan/objects-ca.crt"',
     "recovery.certificate": '"/etc/yizhan/recovery.asc"',
     "submission.listeners.port": "587",
+    "mailboxes.listeners.port": "993",
     "submission.client_ca": '"/etc/yizhan/client-ca.pem"',
     "tls.certificate": '"/etc/yizhan/tls.crt"',
     "tls.key": '"/etc/yizhan/tls.key"',
@@ -59,12 +60,27 @@ _EXAMPLES: dict[str, str] = {
     "reminders.spool": '"/var/spool/sms"',
 }
 
-_SECOND_DOOR = """
+_MORE_DOORS: dict[str, str] = {
+    "submission.listeners": """
 # A second door: TLS from the first octet.
 [[submission.listeners]]
 port = 465
 tls = "implicit"
-"""
+""",
+    "mailboxes.listeners": """
+# More doors: IMAP with STARTTLS, and POP3 for programs that know nothing else.
+#[[mailboxes.listeners]]
+#port = 143
+#tls = "starttls"
+#[[mailboxes.listeners]]
+#protocol = "pop3"
+#port = 995
+#[[mailboxes.listeners]]
+#protocol = "pop3"
+#port = 110
+#tls = "starttls"
+""",
+}
 
 
 def render() -> str:
@@ -95,7 +111,7 @@ def _tables(name: str, model: type[Section], optional: str = "") -> list[str]:
         head = unused + (f"[[{path}]]" if many else f"[{path}]")
         tables += [f"\n# {says[key]}\n{head}\n", *_tables(path, inner, unused)]
         if many:
-            tables.append(_SECOND_DOOR)
+            tables.append(_MORE_DOORS[path])
     return lines + tables
 
 
@@ -122,7 +138,7 @@ def _meaning(field: FieldInfo, says: str) -> str:
     words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     missing = [f"`{word}`" for word in words if f"`{word}`" not in says]
     choice = f" One of {', '.join(f'`{word}`' for word in words)}." if missing else ""
-    return f"{says}{choice}"
+    return f"{' '.join(says.split())}{choice}"  # in a table a line is a row
 
 
 def describe(model: type[Section]) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ class Facts:
     domain: str
     name: str  # of the office, as programs show it
     outgoing: Sequence[Server]
-    incoming: Sequence[Server]  # empty: the office names none
+    incoming: Sequence[Server]  # the best first; empty: there is none
     ca: bytes = b""  # DER of the office CA; empty: there is none
 
 
@@ -108,7 +108,7 @@ def read_autodiscover(octets: bytes) -> Address:
 def autodiscover(facts: Facts, address: Address) -> bytes:
     """Outlook's answer for an address of the office."""
     entries = [
-        _outlook("IMAP" if one.protocol == "imap" else "SMTP", one, address)
+        _outlook(one.protocol.upper(), one, address)
         for one in (*facts.incoming[:1], *facts.outgoing[:1])  # it takes one of each kind
     ]
     text = (
@@ -161,7 +161,7 @@ def autodiscover_error(sentence: str) -> bytes:
 
 
 def mobileconfig(facts: Facts, address: Address | None) -> bytes:
-    """Apple's profile: the office CA, and the mail account if an IMAP server is named.
+    """Apple's profile: the office CA, and the mail account if there is a server to read from.
 
     Apple takes no mail account without a server to read from. The profile is not signed; the page
     that gives it is under TLS.
@@ -190,7 +190,7 @@ def _apple_account(facts: Facts, address: Address) -> dict[str, object]:
     reading, sending = facts.incoming[0], facts.outgoing[0]
     return {
         **_payload(facts, "com.apple.mail.managed", f"mail {address}", str(address)),
-        "EmailAccountType": "EmailTypeIMAP",
+        "EmailAccountType": "EmailTypeIMAP" if reading.protocol == "imap" else "EmailTypePOP",
         "EmailAddress": str(address),
         "EmailAccountDescription": facts.name,
         "IncomingMailServerAuthentication": "EmailAuthPassword",

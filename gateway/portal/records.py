@@ -1,7 +1,7 @@
 """The DNS records that let mail programs find the office by its domain alone.
 
-SRV for submission and IMAP: RFC 6186 and RFC 8314; a service that is not here is said to be absent,
-so that no program waits for it. Outlook's own is an SRV record too.
+SRV for submission, IMAP and POP3: RFC 6186 and RFC 8314; a service that is not here is said to be
+absent, so that no program waits for it. Outlook's own is an SRV record too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ from urllib.parse import urlsplit
 
 from gateway.config import Config
 from gateway.portal.servers import Security, Server, incoming, outgoing
+
+_SERVICES = (
+    ("_submissions", "sending", "smtp", Security.IMPLICIT),
+    ("_submission", "sending", "smtp", Security.STARTTLS),
+    ("_imaps", "reading", "imap", Security.IMPLICIT),
+    ("_imap", "reading", "imap", Security.STARTTLS),
+    ("_pop3s", "reading", "pop3", Security.IMPLICIT),
+    ("_pop3", "reading", "pop3", Security.STARTTLS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +44,10 @@ def records(config: Config, addresses: Sequence[str] = ()) -> list[Record]:
         if not ipaddress.ip_address(one).is_unspecified
     ]
     found.append(Record(domain, "MX", f"10 {host}", "the domain's mail is here"))
-    sending, reading = outgoing(config), incoming(config)
-    for service, kind, security, servers in (
-        ("_submissions", "sending", Security.IMPLICIT, sending),
-        ("_submission", "sending", Security.STARTTLS, sending),
-        ("_imaps", "reading", Security.IMPLICIT, reading),
-        ("_imap", "reading", Security.STARTTLS, reading),
-    ):
-        found += _services(f"{service}._tcp.{domain}", kind, security, servers)
-    found.append(Record(f"_pop3s._tcp.{domain}", "SRV", "0 0 0 .", "reading: not offered"))
-    found.append(Record(f"_pop3._tcp.{domain}", "SRV", "0 0 0 .", "reading: not offered"))
+    servers = [*outgoing(config), *incoming(config)]
+    for service, kind, protocol, security in _SERVICES:
+        here = [one for one in servers if (one.protocol, one.security) == (protocol, security)]
+        found += _services(f"{service}._tcp.{domain}", kind, here)
     if config.portal is not None:
         port = urlsplit(config.portal_url).port or 443
         # The certificate has these names; programs look there at port 443 only.
@@ -63,8 +66,7 @@ def zone(found: Sequence[Record]) -> str:
     )
 
 
-def _services(name: str, kind: str, security: Security, servers: Sequence[Server]) -> list[Record]:
-    here = [one for one in servers if one.security is security]
+def _services(name: str, kind: str, here: Sequence[Server]) -> list[Record]:
     if not here:
         return [Record(name, "SRV", "0 0 0 .", f"{kind}: not offered")]
     return [

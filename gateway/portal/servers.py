@@ -19,7 +19,7 @@ class Security(StrEnum):
 class Server:
     """One service of the office as clients reach it."""
 
-    protocol: str  # smtp, imap
+    protocol: str  # smtp, imap, pop3
     host: str
     port: int
     security: Security
@@ -35,8 +35,22 @@ def outgoing(config: Config) -> tuple[Server, ...]:
 
 
 def incoming(config: Config) -> tuple[Server, ...]:
-    """Where mail is read; empty while the office names no IMAP server."""
+    """Where mail is read, IMAP before POP3, TLS from the first octet before STARTTLS; empty
+    without a door to the mailboxes. An office that names another server has its own reasons."""
     portal = config.portal
-    if portal is None or not portal.imap_host:
-        return ()
-    return (Server("imap", portal.imap_host, portal.imap_port, Security(portal.imap_tls)),)
+    if portal is not None and portal.imap_host:
+        return (Server("imap", portal.imap_host, portal.imap_port, Security(portal.imap_tls)),)
+    found = (
+        Server(one.protocol, config.office.host, one.port, Security(one.tls))
+        for one in config.mailbox_listeners
+    )
+    return tuple(
+        sorted(
+            found,
+            key=lambda one: (
+                one.protocol != "imap",
+                one.security != Security.IMPLICIT,
+                one.port,
+            ),
+        )
+    )

@@ -59,6 +59,7 @@ def make_sheet(
     """The page of an account; `fingerprint` is the CA's, as `expiry.grouped` writes it."""
     language = directory.language_of(account) or config.office.language
     units = (directory.unit_by_id(one.unit_id) for one in account.memberships)
+    reading = incoming(config)  # on paper no POP3 beside IMAP: one way in is enough
     return Sheet(
         office=unit_name(config.office.name, config.office.name_en, language),
         name=account.name,
@@ -69,7 +70,7 @@ def make_sheet(
         own=bool(account.password_hash) and account.first_password_at is None,
         forced=not config.submission.first_password_days,
         outgoing=outgoing(config),
-        incoming=incoming(config),
+        incoming=tuple(one for one in reading if one.protocol == reading[0].protocol),
         portal=config.portal_url,
         ca=tuple(_lines(fingerprint)),
         made_at=local_time(now, zone)[:10],

@@ -281,23 +281,27 @@ def test_what_is_too_large_or_unknown_is_refused(office: Office, browser: Browse
     assert answer.status_code == 413
 
 
-def test_thunderbird_finds_well_formed_settings_without_an_imap_server_that_is_not_there(
-    office: Office, browser: Browser
-) -> None:
+def test_thunderbird_finds_well_formed_settings(office: Office, browser: Browser) -> None:
     for path in ("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"):
         answer = browser.get(f"{path}?emailaddress=water%40heping.test")
         assert answer.headers["content-type"].startswith("text/xml")
         root = Tree.fromstring(answer.content)  # noqa: S314
         assert root.findtext("emailProvider/domain") == "heping.test"
-        servers = [
-            (one.findtext("hostname"), one.findtext("port"), one.findtext("socketType"))
-            for one in root.iter("outgoingServer")
+        assert servers_of(root, "outgoingServer") == [
+            ("smtp", "mail.heping.test", str(office.submissions_port), "SSL"),
+            ("smtp", "mail.heping.test", str(office.submission_port), "STARTTLS"),
         ]
-        assert servers == [
-            ("mail.heping.test", str(office.submissions_port), "SSL"),
-            ("mail.heping.test", str(office.submission_port), "STARTTLS"),
+        assert servers_of(root, "incomingServer")[:2] == [
+            ("imap", "mail.heping.test", str(office.imaps_port), "SSL"),
+            ("imap", "mail.heping.test", str(office.imap_port), "STARTTLS"),
         ]
-        assert list(root.iter("incomingServer")) == []
+
+
+def servers_of(root: Tree.Element, element: str) -> list[tuple[str | None, ...]]:
+    return [
+        (one.get("type"), *(one.findtext(key) for key in ("hostname", "port", "socketType")))
+        for one in root.iter(element)
+    ]
 
 
 def test_outlook_finds_its_settings_and_no_entity_is_ever_resolved(
@@ -313,6 +317,7 @@ def test_outlook_finds_its_settings_and_no_entity_is_ever_resolved(
     for path in ("/autodiscover/autodiscover.xml", "/Autodiscover/Autodiscover.xml"):
         said = ask(path, good)
         assert f"<Port>{office.submissions_port}</Port>" in said
+        assert f"<Port>{office.imaps_port}</Port>" in said and said.count("<Protocol>") == 2
         assert "<LoginName>water</LoginName>" in said and "<SSL>on</SSL>" in said
     secret = office.folder / "secret"
     secret.write_text("a-secret-file@heping.test")
@@ -334,11 +339,13 @@ def test_outlook_finds_its_settings_and_no_entity_is_ever_resolved(
     assert large.status_code == 413
 
 
-def test_apples_profile_has_the_office_ca(office: Office, browser: Browser) -> None:
+def test_apples_profile_has_the_office_ca_and_the_account(office: Office, browser: Browser) -> None:
     answer = browser.get("/email.mobileconfig?email=water%40heping.test")
     assert answer.headers["content-type"] == "application/x-apple-aspen-config"
     profile = plistlib.loads(answer.content)
-    [ca] = profile["PayloadContent"]  # no mail account: there is no IMAP server to name
+    ca, account = profile["PayloadContent"]
+    assert account["EmailAccountType"] == "EmailTypeIMAP"
+    assert account["IncomingMailServerPortNumber"] == office.imaps_port
     assert ca["PayloadType"] == "com.apple.security.root"
     assert ca["PayloadContent"] == browser.get("/ca.crt").content
     pem = (office.folder / "ca.crt").read_text()

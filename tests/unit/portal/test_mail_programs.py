@@ -35,6 +35,20 @@ def facts(config: Config) -> autoconfig.Facts:
     )
 
 
+DOORS = """[mailboxes]
+[[mailboxes.listeners]]
+protocol = "pop3"
+port = 110
+tls = "starttls"
+[[mailboxes.listeners]]
+protocol = "pop3"
+port = 995
+[[mailboxes.listeners]]
+port = 143
+tls = "starttls"
+[[mailboxes.listeners]]
+port = 993
+"""
 IMAP = '[portal]\nimap_host = "imap.heping.test"\n'
 
 
@@ -56,6 +70,51 @@ def test_an_imap_server_that_is_named_is_told_to_every_program(tmp_path: Path) -
     assert again["PayloadUUID"] == profile["PayloadUUID"]  # installed again it replaces itself
     other = plistlib.loads(autoconfig.mobileconfig(known, Address("tax", "heping.test")))
     assert other["PayloadUUID"] != profile["PayloadUUID"]
+
+
+def test_without_a_door_to_the_mailboxes_no_server_to_read_from_is_told(tmp_path: Path) -> None:
+    known = facts(load(tmp_path))
+    assert b"incomingServer" not in autoconfig.thunderbird(known)
+    assert b"IMAP" not in autoconfig.autodiscover(known, WATER)
+    profile = plistlib.loads(autoconfig.mobileconfig(known, WATER))
+    assert len(profile["PayloadContent"]) == 1  # Apple takes no account without one
+
+
+def test_the_offices_own_doors_are_told_imap_first_and_tls_first(tmp_path: Path) -> None:
+    known = facts(load(tmp_path, f"[portal]\n{DOORS}"))
+    assert [(one.protocol, one.host, one.port) for one in known.incoming] == [
+        ("imap", "mail.heping.test", 993),
+        ("imap", "mail.heping.test", 143),
+        ("pop3", "mail.heping.test", 995),
+        ("pop3", "mail.heping.test", 110),
+    ]
+    root = Tree.fromstring(autoconfig.thunderbird(known))  # noqa: S314  # our own
+    assert [one.get("type") for one in root.iter("incomingServer")] == [
+        "imap", "imap", "pop3", "pop3",
+    ]  # fmt: skip
+    said = autoconfig.autodiscover(known, WATER).decode()
+    assert "<Type>IMAP</Type>" in said and "POP3" not in said  # Outlook takes one
+
+
+def test_another_imap_server_that_is_named_is_told_instead(tmp_path: Path) -> None:
+    [one] = facts(load(tmp_path, IMAP + DOORS)).incoming
+    assert (one.host, one.port) == ("imap.heping.test", 993)
+
+
+def test_an_office_with_pop3_alone_says_so_everywhere(tmp_path: Path) -> None:
+    only = '[portal]\n[[mailboxes.listeners]]\nprotocol = "pop3"\nport = 995\n'
+    known = facts(load(tmp_path, only))
+    assert "<Type>POP3</Type>" in autoconfig.autodiscover(known, WATER).decode()
+    account = plistlib.loads(autoconfig.mobileconfig(known, WATER))["PayloadContent"][1]
+    assert account["EmailAccountType"] == "EmailTypePOP"
+    assert account["IncomingMailServerPortNumber"] == 995
+
+
+def test_the_records_name_the_doors_to_the_mailboxes(tmp_path: Path) -> None:
+    found = lines(load(tmp_path, f"[portal]\n{DOORS}"))
+    for service, port in (("_imaps", 993), ("_imap", 143), ("_pop3s", 995), ("_pop3", 110)):
+        value = f"0 1 {port} mail.heping.test."
+        assert (f"{service}._tcp.heping.test.", "SRV", value) in found
 
 
 def lines(config: Config, *addresses: str) -> list[tuple[str, str, str]]:

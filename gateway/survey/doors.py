@@ -5,13 +5,32 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from gateway.config import Config, Listener
+from gateway.config import Config, Listener, MailboxListener
 from gateway.survey.finding import Finding
 from gateway.survey.running import Running
 
 _SECONDS = 5.0
 _LINE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Manners:
+    """How a client begins and ends in a protocol."""
+
+    greeting: bytes
+    starttls: tuple[tuple[bytes, bytes], ...]  # what is said, and how the answer begins
+    farewell: bytes
+
+
+_SMTP = _Manners(
+    b"220", ((b"EHLO doctor.invalid\r\n", b"250"), (b"STARTTLS\r\n", b"220")), b"QUIT\r\n"
+)
+_MAILBOX = {
+    "imap": _Manners(b"* OK", ((b"1 STARTTLS\r\n", b"1 OK"),), b"2 LOGOUT\r\n"),
+    "pop3": _Manners(b"+OK", ((b"STLS\r\n", b"+OK"),), b"QUIT\r\n"),
+}
 _ASKED_ELSEWHERE = ("backup", "fsck", "held", "disk")  # by probes that say what to do
 
 
@@ -39,13 +58,18 @@ def check_doors(config: Config, running: Running) -> Iterator[Finding]:
         return
     for listener in config.submission.listeners:
         if listener.port:
-            yield from _check_door(config, listener)
+            yield from _check_door(config, listener, _SMTP)
+    for one in config.mailbox_listeners:
+        if one.port:
+            yield from _check_door(config, one, _MAILBOX[one.protocol])
 
 
-def _check_door(config: Config, listener: Listener) -> Iterator[Finding]:
+def _check_door(
+    config: Config, listener: Listener | MailboxListener, manners: _Manners
+) -> Iterator[Finding]:
     place = f"{listener.address} port {listener.port}"
     try:
-        shown = _greeted(listener)
+        shown = _greeted(listener, manners)
     except (OSError, ValueError) as error:
         yield Finding(
             f"{place} ({listener.tls}) does not answer with a greeting: {error}",
@@ -61,7 +85,7 @@ def _check_door(config: Config, listener: Listener) -> Iterator[Finding]:
         )
 
 
-def _greeted(listener: Listener) -> bytes:
+def _greeted(listener: Listener | MailboxListener, manners: _Manners) -> bytes:
     """The certificate that the door shows (DER). Raises OSError, ValueError."""
     address = listener.address
     if address in ("0.0.0.0", "::"):  # noqa: S104  # where it listens, not where we do
@@ -71,21 +95,20 @@ def _greeted(listener: Listener) -> bytes:
     context.verify_mode = ssl.CERT_NONE  # only looked at; compared with the file
     with socket.create_connection((address, listener.port), _SECONDS) as plain:
         if listener.tls == "starttls":
-            _expect(plain, b"220")
-            plain.sendall(b"EHLO doctor.invalid\r\n")
-            _expect(plain, b"250")
-            plain.sendall(b"STARTTLS\r\n")
-            _expect(plain, b"220")
+            _expect(plain, manners.greeting)
+            for command, answer in manners.starttls:
+                plain.sendall(command)
+                _expect(plain, answer)
         with context.wrap_socket(plain) as covered:
             if listener.tls == "implicit":
-                _expect(covered, b"220")
+                _expect(covered, manners.greeting)
             shown = covered.getpeercert(binary_form=True) or b""
-            covered.sendall(b"QUIT\r\n")
+            covered.sendall(manners.farewell)
             return shown
 
 
 def _expect(connection: socket.socket, code: bytes) -> None:
-    """Read one reply, of however many lines. Raises ValueError for another code."""
+    """Read one reply that begins so, all its lines (SMTP). Raises ValueError for another."""
     received = b""
     while True:
         line, ended, rest = received.partition(b"\n")

@@ -39,6 +39,10 @@ def found(office: Office) -> dict[str, tuple[str, str]]:
     }
 
 
+def mailbox_ports(office: Office) -> list[int]:
+    return [one.port for one in config_file.load(office.config).mailbox_listeners]
+
+
 def said(office: Office, words: str) -> tuple[str, str]:
     """Part and remedy of the one finding in which those words stand."""
     [one] = [sentence for sentence in found(office) if words in sentence]
@@ -115,7 +119,9 @@ def test_a_certificate_that_was_not_reloaded_is_found_and_one_that_ends(office: 
     (office.folder / "tls.key").write_bytes(made.key.read_bytes())
     try:
         wrong = [one for one in found(office) if "still shows another certificate" in one]
-        assert len(wrong) == 2, "both doors"
+        doors = [office.submission_port, office.submissions_port, *mailbox_ports(office)]
+        assert len(wrong) == len(doors) >= 4
+        assert all(any(f"port {port} still" in one for one in wrong) for port in doors)
         assert found(office)[wrong[0]] == ("ports", "systemctl reload yizhan")
         assert "in 9 days" in next(one for one in found(office) if "TLS certificate" in one)
         assert "! ends soon" in office.run("status").stdout
@@ -127,13 +133,25 @@ def test_a_certificate_that_was_not_reloaded_is_found_and_one_that_ends(office: 
 
 def test_a_door_that_does_not_answer_is_found(office: Office) -> None:
     text = office.config.read_text(encoding="utf-8")
-    [closed] = free_ports(1)
-    office.config.write_text(
-        text.replace(f"port = {office.submission_port}", f"port = {closed}"), encoding="utf-8"
-    )
+    for port in (office.submission_port, office.imap_port):
+        [closed] = free_ports(1)
+        office.config.write_text(
+            text.replace(f"port = {port}\n", f"port = {closed}\n"), encoding="utf-8"
+        )
+        try:
+            part, remedy = said(office, f"port {closed} (starttls) does not answer with a greeting")
+            assert part == "ports" and "firewall" in remedy
+        finally:
+            office.config.write_text(text, encoding="utf-8")
+
+
+def test_a_door_of_another_protocol_is_found(office: Office) -> None:
+    text = office.config.read_text(encoding="utf-8")
+    other = text.replace(f"port = {office.imap_port}\n", f"port = {office.submission_port}\n")
+    office.config.write_text(other, encoding="utf-8")
     try:
-        part, remedy = said(office, f"port {closed} (starttls) does not answer with a greeting")
-        assert part == "ports" and "firewall" in remedy
+        part, _ = said(office, f"port {office.submission_port} (starttls) does not answer with")
+        assert part == "ports"
     finally:
         office.config.write_text(text, encoding="utf-8")
 

@@ -110,4 +110,4 @@ async def _welcome(session: Session, account: Account, identity: bytes, mechanis
         raise Refusal("You may act for yourself only", code="AUTHORIZATIONFAILED")
     session.services.meter.login(mechanism, good=True)
     await session.enter(account)
-    log.info("logged-in", account=account.login, peer=session.peer, way=mechanism)
+    log.info("login", account=account.login, by=mechanism, peer=session.peer)

@@ -128,5 +128,5 @@ def _welcome(session: Session, account: Account, identity: bytes, mechanism: str
         )
     session.services.meter.login(mechanism, good=True)
     session.state.account = account
-    log.info("logged-in", account=account.login, peer=session.peer, way=mechanism)
+    log.info("login", account=account.login, by=mechanism, peer=session.peer)
     return Done("Welcome", f"CAPABILITY {session.capability().decode()}")

@@ -176,6 +176,11 @@ class Client:
         async with asyncio.timeout(seconds):
             await self.pipe.news.wait()
 
+    async def hears(self, octets: bytes) -> None:
+        """Wait until the server has said that, in a line that may not be finished."""
+        while octets not in self.pipe.heard[self.at :]:
+            await self._more(20)
+
     async def until(self, tag: str) -> list[bytes]:
         """All responses up to the tagged one of that command."""
         found = [await self.line()]

@@ -18,6 +18,9 @@ from mailboxes.imap.loading import Loaded, Loader
 from mailboxes.imap.sections import choose_fields
 
 _KEPT = 50_000
+_TOGETHER = 256  # contents that are read at once
+_MAX_SUBJECT = 2_000  # letters of a subject, and
+_MAX_REFERENCES = 65_536  # of References, beyond which nobody looks
 _ID = re.compile(r'<\s*((?:"(?:[^"\\]|\\.)*"|[^<>"])+)>')
 _LEADER = re.compile(
     r"(?:\[[^\[\]]*\]\s*)*(?:re|fwd?|fw)\s*(?:\[[^\[\]]*\]\s*)?:\s*", re.IGNORECASE
@@ -57,8 +60,10 @@ class FactBook:
         kept = self._kept
         found = {one: kept[one] for one in wanted if one in kept}
         missing = [one for one in wanted if one not in found]
-        for content_id, loaded in self._loader.load(conn, missing, octets=True).items():
-            found[content_id] = kept[content_id] = facts_of(loaded)
+        for start in range(0, len(missing), _TOGETHER):
+            some = self._loader.load(conn, missing[start : start + _TOGETHER], octets=True)
+            for content_id, loaded in some.items():
+                found[content_id] = kept[content_id] = facts_of(loaded)
         while len(kept) > _KEPT:
             try:
                 kept.popitem(last=False)
@@ -75,7 +80,7 @@ def facts_of(content: Loaded) -> Facts:
     references: tuple[str, ...] = ()
     if b"references" in content.header[:65_536].lower():
         field = choose_fields(content.header, (b"References",), leave_out=False)
-        references = message_ids(field.decode("utf-8", "surrogateescape"))
+        references = message_ids(field[:_MAX_REFERENCES].decode("utf-8", "surrogateescape"))
     if not references:
         references = message_ids(envelope[8] or "")[:1]
     own = message_ids(envelope[9] or "")
@@ -96,7 +101,7 @@ def message_ids(text: str) -> tuple[str, ...]:
 
 def base_subject(subject: str) -> tuple[str, bool]:
     """The base subject (RFC 5256, 2.1), and whether the subject is that of a reply or forward."""
-    text = " ".join(subject.split())
+    text = " ".join(subject[:_MAX_SUBJECT].split())
     is_reply = False
     while True:
         before = text

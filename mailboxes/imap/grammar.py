@@ -36,6 +36,7 @@ MAX_NUMBER = (1 << 32) - 1
 MAX_NUMBER64 = (1 << 63) - 1
 _MAX_DEPTH = 50  # of parentheses in a search
 _MAX_KEYS = 1_000
+_MAX_ITEMS = 200  # attributes of one FETCH, and header fields of one attribute
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _ASTRING = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\]+")
@@ -463,6 +464,8 @@ class Grammar:
                 items.extend(some)
         else:
             items.extend(self._fetch_items(macros=True))
+        if len(items) > _MAX_ITEMS:
+            raise SyntaxFault(f"FETCH takes at most {_MAX_ITEMS} attributes")
         changed, vanished = None, False
         if not self.ended:
             self.space()
@@ -537,6 +540,8 @@ class Grammar:
             if text.startswith("HEADER.FIELDS"):
                 self.space()
                 fields = tuple(self.several(lambda: self.astring("the name of a header field")))
+                if len(fields) > _MAX_ITEMS:
+                    raise SyntaxFault(f"FETCH takes at most {_MAX_ITEMS} header fields")
         self.expect(b"]")
         return Section(part, text, fields)
 

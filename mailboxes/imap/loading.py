@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, Table, bindparam, case, func, select
 
 from mailboxes.content import OpenBlob, Source
 from mailboxes.encode import from_json
@@ -17,6 +17,8 @@ from mailboxes.structure import Part
 from mailboxes.tables import Tables
 from mailboxes.view import View
 
+_SMALL = 16_384  # octets that are read with their row
+
 
 @dataclass
 class Loaded:
@@ -24,6 +26,8 @@ class Loaded:
 
     row: Row[Any]
     open_blob: OpenBlob
+    conn: Connection  # good as long as the reading in which it was loaded
+    table: Table
 
     @cached_property
     def structure(self) -> Part:
@@ -35,7 +39,7 @@ class Loaded:
         """Where the octets come from."""
         row = self.row
         if not row.blob:
-            return Source(octets=bytes(row.octets))
+            return Source(octets=self._inline(0, row.size))
         cuts = tuple((int(start), int(end)) for start, end in json.loads(row.cuts))
         return Source(blob=row.blob, view=View(bytes(row.prefix), row.size_original, cuts))
 
@@ -55,17 +59,26 @@ class Loaded:
         """Some of the octets."""
         if "whole" in self.__dict__:
             return self.whole[start : start + length]
+        if not self.row.blob and "source" not in self.__dict__:
+            return self._inline(start, length)
         return self.source.read(self.open_blob, start, length)
 
     def pieces(self, start: int, length: int, piece: int) -> Iterator[bytes]:
-        """The same in pieces, for what is long."""
+        """The same in pieces, for what is long; they may be taken after the reading."""
         if not self.row.blob:
-            for offset in range(start, start + length, piece):
-                yield self.octets(offset, min(piece, start + length - offset))
-            return
+            found = self.octets(start, length)
+            return (found[offset : offset + piece] for offset in range(0, len(found), piece))
         view = self.source.view
         assert view is not None  # noqa: S101  # a blob is read through a view
-        yield from view.span(lambda: self.open_blob(self.row.blob), start, length)
+        return view.span(lambda: self.open_blob(self.row.blob), start, length)
+
+    def _inline(self, start: int, length: int) -> bytes:
+        """Octets that are in the row; those of a large one only now."""
+        if self.row.octets is not None:
+            return bytes(self.row.octets[start : start + length])
+        table = self.table
+        cut = select(func.substr(table.c.octets, start + 1, max(length, 0)))
+        return bytes(self.conn.execute(cut.where(table.c.id == self.row.id)).scalar_one())
 
 
 def object_id_of(digest: str) -> str:
@@ -87,7 +100,8 @@ class Loader:
             select(
                 table.c.id, table.c.envelope, table.c.bodystructure, table.c.structure,
                 table.c.header, table.c.blob, table.c.prefix, table.c.size_original, table.c.cuts,
-                table.c.octets, table.c.size, table.c.digest,
+                case((table.c.size <= _SMALL, table.c.octets)).label("octets"), table.c.size,
+                table.c.digest,
             ).where(some),
             some="some",
         )  # fmt: skip
@@ -112,5 +126,5 @@ class Loader:
             some = list(ids[start : start + 256])
             some += [some[-1]] * (-len(some) % 16)  # few lengths, so few statements to keep
             for row in statement.all(conn, {"some": some}):
-                found[row.id] = Loaded(row, self._open_blob)
+                found[row.id] = Loaded(row, self._open_blob, conn, self._table)
         return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -30,6 +31,18 @@ class NumberSet:
             else:
                 merged.append((low, high))
         return merged
+
+
+def chosen(numbers: Iterable[int], ranges: Sequence[tuple[int, int]] | None) -> list[int]:
+    """Those of the numbers that are in one of the ranges, as `bounded` gives them; rising. None:
+    all of them."""
+    rising = sorted(numbers)
+    if ranges is None:
+        return rising
+    found: list[int] = []
+    for low, high in ranges:
+        found.extend(rising[bisect_left(rising, low) : bisect_right(rising, high)])
+    return found
 
 
 def numbers_text(numbers: list[int]) -> str:

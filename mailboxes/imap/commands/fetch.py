@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import Connection
 
 from mailboxes.decode import decode_body
@@ -22,10 +23,13 @@ from mailboxes.imap.grammar import Grammar
 from mailboxes.imap.loading import Loaded, object_id_of
 from mailboxes.imap.ports import Refusal
 from mailboxes.imap.sections import choose_fields, find_part, is_message, section_range
-from mailboxes.imap.syntax import FetchItem, FetchQuery, numbers_text
+from mailboxes.imap.syntax import FetchItem, FetchQuery, NumberSet, chosen, numbers_text
+from mailboxes.wire import Gone
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
+
+log = structlog.get_logger("imap")
 
 _FIRST_RUN, _RUN = 32, 256  # messages
 _RUN_OCTETS = 4_194_304  # of messages that are read whole in one run
@@ -44,6 +48,7 @@ class _Stream:
     """An answer that is too long to be held."""
 
     start: bytes
+    length: int
     pieces: Iterator[bytes]
 
 
@@ -63,7 +68,7 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     if query.changed_since is not None or any(item.name == "MODSEQ" for item in items):
         session.enable_condstore()
     if query.changed_since is not None:
-        uids = await _changed(session, query, uids, uid=uid)
+        uids = await _changed(session, query, numbers, uids, uid=uid)
         if not any(item.name == "MODSEQ" for item in items):
             items.append(FetchItem("MODSEQ", peek=True))
     if uid and not any(item.name == "UID" for item in items):
@@ -76,7 +81,7 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
 
 
 async def _changed(
-    session: Session, query: FetchQuery, uids: Sequence[int], *, uid: bool
+    session: Session, query: FetchQuery, numbers: NumberSet, uids: Sequence[int], *, uid: bool
 ) -> list[int]:
     """Those that have changed; what has vanished is told, if that was asked for."""
     selected, since = session.selected, query.changed_since or 0
@@ -86,8 +91,8 @@ async def _changed(
         gone = await session.services.database.read(
             lambda c: session.services.store.expunged(c, selected.folder_id, since)
         )
-        known = set(selected.uids)
-        removed = sorted({one for one, _ in gone} - known)
+        asked = numbers.bounded(selected.view.state.uidnext)
+        removed = chosen({uid for uid, _ in gone}.difference(selected.uids), asked)
         if removed:
             text = numbers_text(removed)
             session.write(b"* VANISHED (EARLIER) %s\r\n" % text.encode("ascii"))
@@ -128,7 +133,7 @@ class _Fetcher:
         self._tells_flags = any(item.name == "FLAGS" for item in items)
         self._contents = [item for item in items if item.name not in _ROW_ITEMS]
         self._shapes_only = all(item.name in _SHAPES for item in self._contents)
-        self._whole = any(_is_body(item) for item in self._contents)
+        self._bodies = sum(_is_body(item) for item in self._contents)
         self._handed: dict[int, int] = {}  # UID -> message id
 
     async def run(self, uids: Sequence[int]) -> int:
@@ -144,47 +149,65 @@ class _Fetcher:
                     lost += 1
                     continue
                 rows.append(row)
-                octets += row.size if self._whole else 0
-            await self._some(rows)
+                octets += row.size * self._bodies
+            lost += await self._some(rows)
             most = _RUN
         await self._hand_over()
         return lost
 
-    async def _some(self, rows: Sequence[Row]) -> None:
+    async def _some(self, rows: Sequence[Row]) -> int:
+        """Answer for these; how many of them are gone."""
         loaded = await self._load(rows)
-        session = self._session
+        session, lost = self._session, 0
         for number, row in enumerate(rows):
-            if not self._selected.row(row.uid):
+            # All of a response is there before its first octet goes out: what is missing must not
+            # be found out in the middle of it, and others may remove the message meanwhile.
+            parts = self._response(row, loaded)
+            if parts is None:
+                lost += 1
                 continue
-            session.write(b"* %d FETCH (" % self._selected.number(row.uid))
-            first = True
-            for item, label in self._items:
-                session.write(label if first else b" " + label)
-                first = False
-                answer = self._answer(row, item, loaded)
-                if isinstance(answer, _Stream):
-                    await self._stream(answer)
+            for part in parts:
+                if isinstance(part, _Stream):
+                    await self._stream(part)
                 else:
-                    session.write(answer)
-            if row.uid in self._fresh and not self._tells_flags:
-                session.write(b" FLAGS " + self._selected.flag_list(row.uid))
-            session.write(b")\r\n")
+                    session.write(part)
             if number % 64 == 63:
                 await session.flush_some()
         await session.flush_some()
+        return lost
+
+    def _response(
+        self, row: Row, loaded: dict[int, dict[FetchItem, Answer]]
+    ) -> list[Answer] | None:
+        """FETCH for one message; None if it is gone."""
+        if self._selected.row(row.uid) is None:
+            return None
+        parts: list[Answer] = [b"* %d FETCH (" % self._selected.number(row.uid)]
+        for item, label in self._items:
+            answer = self._answer(row, item, loaded)
+            if answer is None:
+                return None
+            parts += [label if len(parts) == 1 else b" " + label, answer]
+        if row.uid in self._fresh and not self._tells_flags:
+            parts.append(b" FLAGS " + self._selected.flag_list(row.uid))
+        parts.append(b")\r\n")
+        if not row.handed and any(_is_whole(item, row.size) for item in self._contents):
+            self._handed[row.uid] = row.id
+        return parts
 
     async def _load(self, rows: Sequence[Row]) -> dict[int, dict[FetchItem, Answer]]:
-        """The answers that hang on contents and are not remembered."""
+        """The answers that hang on contents: those that are remembered, and the others."""
         rendered, items = self._services.rendered, self._contents
-        missing = list(
-            dict.fromkeys(
-                row.content_id
-                for row in rows
-                if any(rendered.get(row.content_id, item) is None for item in items)
-            )
-        )
+        known: dict[int, dict[FetchItem, Answer]] = {}
+        missing: list[int] = []
+        for content_id in dict.fromkeys(row.content_id for row in rows):
+            kept = [rendered.get(content_id, item) for item in items]
+            if None in kept:
+                missing.append(content_id)
+            else:
+                known[content_id] = dict(zip(items, kept, strict=True))  # type: ignore[arg-type]
         if not missing:
-            return {}
+            return known
 
         def read(conn: Connection) -> dict[int, dict[FetchItem, Answer]]:
             loader = self._services.loader
@@ -194,18 +217,18 @@ class _Fetcher:
                 for content_id, content in contents.items()
             }
 
-        few = len(missing) <= 4 and (self._shapes_only or not self._whole)
+        few = len(missing) <= 4 and (self._shapes_only or not self._bodies)
         database = self._services.database
         found = await (database.glance(read) if few else database.read(read))
         for content_id, answers in found.items():
             for item, answer in answers.items():
                 if isinstance(answer, bytes):
                     rendered.put(content_id, item, answer)
-        return found
+        return known | found
 
     def _answer(  # noqa: PLR0911  # one for each attribute
         self, row: Row, item: FetchItem, loaded: dict[int, dict[FetchItem, Answer]]
-    ) -> Answer:
+    ) -> Answer | None:
         match item.name:
             case "FLAGS":
                 return self._selected.flag_list(row.uid)
@@ -219,37 +242,42 @@ class _Fetcher:
                 return b"(%d)" % self._selected.view.rows[row.uid].modseq
             case "THREADID":
                 return b"NIL"
-        if _is_whole(item, row.size) and not row.handed:
-            self._handed[row.uid] = row.id
-        answers = loaded.get(row.content_id)
-        if answers is not None:
-            return answers[item]
-        kept = self._services.rendered.get(row.content_id, item)
-        if kept is None:
-            raise Refusal("The message is gone", "邮件已不在", code="EXPUNGEISSUED")
-        return kept
+        return loaded[row.content_id][item] if row.content_id in loaded else None
 
     async def _stream(self, stream: _Stream) -> None:
+        """Raises Gone if it cannot go on: in the middle of a literal, nothing else can be said."""
         session = self._session
         session.write(stream.start)
-        while piece := await asyncio.to_thread(next, stream.pieces, b""):
-            session.write(piece)
-            await session.flush_some()
+        left = stream.length
+        try:
+            while piece := await asyncio.to_thread(next, stream.pieces, b""):
+                left -= len(piece)
+                session.write(piece)
+                await session.flush_some()
+            if left:
+                raise EOFError(f"{left} octets are missing")
+        except Gone:
+            raise
+        except Exception as error:
+            log.exception("message-unreadable", peer=session.peer)
+            session.connection.abort()
+            raise Gone from error
 
     async def _hand_over(self) -> None:
         """Record what the client has whole now, once for each message."""
         view = self._selected.view
         await self._session.flush_some()
-        wanted = [message_id for uid, message_id in self._handed.items() if uid not in view.handed]
-        view.handed.update(self._handed)
+        wanted = {uid: one for uid, one in self._handed.items() if uid not in view.handed}
+        ids = list(wanted.values())
         person = self._session.account.person
-        for start in range(0, len(wanted), _STEP):
-            some, now = wanted[start : start + _STEP], self._services.now()
+        for start in range(0, len(ids), _STEP):
+            some, now = ids[start : start + _STEP], self._services.now()
             await self._services.database.write(
                 lambda c, some=some, now=now: self._services.store.hand_over(  # type: ignore[misc]
                     c, view.folder_id, some, now=now, by=person
                 )
             )
+        view.handed.update(wanted)
 
 
 def _is_body(item: FetchItem) -> bool:
@@ -344,7 +372,7 @@ def _octets(content: Loaded, item: FetchItem, start: int, end: int) -> Answer:
         start, end = min(start + first, end), min(start + first + length, end)
     length = end - start
     if length > _LONG:
-        return _Stream(b"{%d}\r\n" % length, content.pieces(start, length, _PIECE))
+        return _Stream(b"{%d}\r\n" % length, length, content.pieces(start, length, _PIECE))
     if content.row.size <= _LONG and content.row.blob:
         octets = content.whole[start:end]
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from mailboxes.imap.commands.transfer import expunge_deleted
@@ -10,7 +9,7 @@ from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import demand, locate
 from mailboxes.imap.selected import NEVER, Selected
-from mailboxes.imap.syntax import QResync, numbers_text
+from mailboxes.imap.syntax import QResync, chosen, numbers_text
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
@@ -106,20 +105,14 @@ async def _resync(session: Session, selected: Selected, query: QResync) -> None:
     gone = await session.services.database.read(
         lambda c: session.services.store.expunged(c, selected.folder_id, since)
     )
-    removed = sorted({uid for uid, _ in gone} - set(view.rows))
-    if query.known is not None:
-        ranges = query.known.bounded(view.state.uidnext)
-        removed = [uid for uid in removed if any(low <= uid <= high for low, high in ranges)]
+    known = None if query.known is None else query.known.bounded(view.state.uidnext)
+    removed = chosen({uid for uid, _ in gone}.difference(selected.uids), known)
     if removed:
         text = numbers_text(removed)
         session.write(b"* VANISHED (EARLIER) %s\r\n" % text.encode("ascii"))
-    known = None if query.known is None else query.known.bounded(view.state.uidnext)
-    for uid in selected.uids:
-        if view.rows[uid].modseq <= since:
+    for uid in chosen(selected.uids, known):
+        row = selected.row(uid)  # none, if another client has removed it meanwhile
+        if row is None or row.modseq <= since:
             continue
-        if known is not None:
-            place = bisect_right(known, (uid, 1 << 40)) - 1
-            if place < 0 or not known[place][0] <= uid <= known[place][1]:
-                continue
         session.write(selected.fetch_line(uid, modseq=True, uid_too=True))
         await session.flush_some()

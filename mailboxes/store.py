@@ -11,7 +11,7 @@ them; those that are not there any more are left out, and the result says which 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -140,10 +140,12 @@ class MailboxStore(MessageReader):
     def flag(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int],
         *, add: Sequence[str] = (), remove: Sequence[str] = (),
-        replace: Sequence[str] | None = None, unchanged_since: int | None = None, now: datetime,
-        by: Person | None = None, unasked: bool = False,
+        replace: Sequence[str] | None = None, fixed: Callable[[str], bool] | None = None,
+        unchanged_since: int | None = None, now: datetime, by: Person | None = None,
+        unasked: bool = False,
     ) -> Flagged:  # fmt: skip
-        """Change flags of messages; `replace` are all flags that they have afterwards.
+        """Change flags of messages; `replace` are all flags that they have afterwards, beside those
+        that they have and that are `fixed`.
 
         `unasked`: a program does it by itself; nobody has opened anything, so no event is told.
 
@@ -165,8 +167,11 @@ class MailboxStore(MessageReader):
         told: list[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]] = []
         for row in rows:
             before = _shown(row)
-            wanted = flag_text.changed(before, add, remove) if replace is None else replace
-            stored = flag_text.joined(wanted.split() if isinstance(wanted, str) else wanted)
+            if replace is None:
+                stored = flag_text.changed(before, add, remove)
+            else:
+                kept = [flag for flag in flag_text.parted(before) if fixed and fixed(flag)]
+                stored = flag_text.joined([*replace, *kept])
             after = flag_text.parted(stored)
             result[row.id] = after
             if stored == before:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -273,16 +273,14 @@ class Mailroom:
         twin._waking, twin.clients = None, []
         return twin
 
-    def add(
-        self, login: str, *roots: Root, identifiers: Sequence[str] = (), shared: str = "Units/"
-    ) -> Account:
+    def add(self, login: str, *roots: Root, shared: str = "Units/") -> Account:
         """Let somebody log in by that name. Without roots: with a mailbox of their own."""
         own = roots or (Root(f"person:{login}", "", ALL_RIGHTS),)
         for root in own:
             self.mailbox(root.owner)
         account = Account(
             login=login, name=login, language="en", person=Person(login, "127.0.0.1", "password"),
-            roots=own, shared=shared if len(own) > 1 else "", identifiers=frozenset(identifiers),
+            roots=own, shared=shared if len(own) > 1 else "",
         )  # fmt: skip
         self.people.known[login] = account
         return account

@@ -34,19 +34,17 @@ def mail_account(
     home = directory.account_owner(account)
     roots: list[Root] = []
     if home is not None:
-        roots.append(Root(home.key, "", _rights(account, home)))
+        roots.append(_root(account, home, ""))
     taken = {root.owner for root in roots}
     others = [owner for owner in _owners(directory, account) if owner.key not in taken]
     if home is None and others:  # an account with no mailbox of its own reads its unit's
         first, *others = others
-        roots.append(Root(first.key, "", _rights(account, first)))
+        roots.append(_root(account, first, ""))
     names: set[str] = set()
     for owner in others:
-        rights = _rights(account, owner)
-        if rights:
+        if _rights(account, owner):
             prefix = f"{shared}{_title(directory, owner, language, names)}/"
-            roots.append(Root(owner.key, prefix, rights))
-    roles = {role for membership in account.memberships for role in membership.roles}
+            roots.append(_root(account, owner, prefix))
     return MailAccount(
         login=account.login,
         name=account.name,
@@ -54,7 +52,6 @@ def mail_account(
         person=Person(account.login, address, strength),
         roots=tuple(roots),
         shared=shared if len(roots) > 1 else "",
-        identifiers=frozenset(f"${role.value}" for role in roles),
     )
 
 
@@ -69,6 +66,12 @@ def _owners(directory: Directory, account: Account) -> list[Owner]:
     every = directory.owners()
     found += [one for one in every if one.kind is OwnerKind.DESK and one.unit_id in mine]
     return found
+
+
+def _root(account: Account, owner: Owner, prefix: str) -> Root:
+    roles = () if owner.unit_id is None else account.roles_in(owner.unit_id)
+    groups = frozenset(f"${role.value}" for role in roles)
+    return Root(owner.key, prefix, _rights(account, owner), groups)
 
 
 def _rights(account: Account, owner: Owner) -> str:

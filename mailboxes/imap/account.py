@@ -20,6 +20,7 @@ class Root:
     owner: str  # the mailbox's owner, e.g. unit:water
     prefix: str = ""  # of its folders' names, with the / behind it; empty for the account's own
     rights: str = ALL_RIGHTS  # where no right was given by hand
+    identifiers: frozenset[str] = frozenset()  # groups of the ACL that the account is of: $clerk
 
     def name(self, folder: str) -> str:
         """The folder's name as the account sees it."""
@@ -36,7 +37,6 @@ class Account:
     person: Person
     roots: tuple[Root, ...]  # the account's own mailbox first
     shared: str = ""  # the name under which all but the first stand, with the /; empty: none
-    identifiers: frozenset[str] = frozenset()  # groups of the ACL that it belongs to: $clerk
 
     def find(self, name: str) -> tuple[Root, str] | None:
         """The root and the folder's own name; None where the name is in no mailbox of theirs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from mailboxes.errors import NoSuchFolder
-from mailboxes.imap.account import Account, Root, effective
+from mailboxes.imap.account import Account, Root, effective, spelled
 from mailboxes.imap.ports import Refusal, no_such_folder, not_allowed
 from mailboxes.tree import FolderTree, Node, checked_name
 
@@ -61,9 +61,22 @@ def split(account: Account, name: str) -> tuple[Root, str]:
 
 
 def rights_in(account: Account, root: Root, acl: dict[str, str]) -> str:
-    """The account's rights in a folder with that ACL; who is allowed less by the role in the unit
-    than `a` cannot be given the right to administer."""
-    return effective(acl, account.login, account.identifiers, root.rights)
+    """The account's rights in a folder with that ACL. To administer is a matter of the role: it
+    cannot be given by hand, and whoever may cannot shut themselves out."""
+    found = effective(acl, account.login, root.identifiers, root.rights)
+    if "a" in root.rights:
+        return spelled(found + "la")
+    return found.replace("a", "")
+
+
+def rights_now(
+    tree: FolderTree, conn: Connection, account: Account, owner: str, folder_id: int
+) -> str:
+    """The account's rights in a folder of that owner; none if it may not see the mailbox at all."""
+    for root in account.roots:
+        if root.owner == owner:
+            return rights_in(account, root, tree.acl(conn, folder_id))
+    return ""
 
 
 def demand(spot: Spot, rights: str) -> None:

@@ -206,6 +206,11 @@ class Selected:
         flags = _listed(allowed, ())
         return b"* OK [PERMANENTFLAGS %s] Flags that can be changed\r\n" % flags
 
+    @property
+    def changeable(self) -> bool:
+        """Whether the account may change any flag here."""
+        return not self.readonly and not {"s", "t", "w"}.isdisjoint(self.rights)
+
     def settable(self, flags: Iterable[str]) -> list[str]:
         """Those of the flags that the account may set or take here."""
         return [flag for flag in flags if right_for(flag) in self.rights]

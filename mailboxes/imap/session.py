@@ -21,6 +21,7 @@ from mailboxes.imap.commands import COMMANDS, LOGGED_OUT, SELECTED, capabilities
 from mailboxes.imap.done import Done
 from mailboxes.imap.farewell import Leave, Silent
 from mailboxes.imap.grammar import Grammar, SyntaxFault, UnknownCharset, announced
+from mailboxes.imap.places import rights_now
 from mailboxes.imap.ports import Refusal, Unavailable, no_such_folder
 from mailboxes.imap.selected import Selected
 from mailboxes.imap.services import Services
@@ -275,6 +276,7 @@ class Session:
         found = COMMANDS.get(name)
         if found is None:
             raise SyntaxFault(f"there is no command {name}")
+        await self.renew()
         state = self.state
         if found.needs > LOGGED_OUT and state.account is None:
             raise Refusal("Please log in first", "请先登录", code="BAD")
@@ -289,9 +291,6 @@ class Session:
             grammar.space()
             grammar.word()
         self.tag = tag
-        if state.account is not None and self._loop.time() >= self._renew_at:
-            state.account = await self.services.house.renewed(state.account)
-            self._renew_at = self._loop.time() + _RENEW_SECONDS
         done = await found.run(self, grammar, uid=name.startswith("UID "))
         if state.account is not None:
             await self.tell(expunges=found.expunges or name.startswith("UID "))
@@ -311,7 +310,33 @@ class Session:
             return Done(sentence, status="BAD")
         return Done(sentence, refusal.code, "NO")
 
-    # The selected folder
+    # The account and the selected folder
+
+    async def renew(self) -> None:
+        """See what the account may do by now, in the selected folder too, once a second.
+
+        Raises Refusal if it is closed, and the session ends after that; Unavailable.
+        """
+        account, services = self.state.account, self.services
+        if account is None or self._loop.time() < self._renew_at:
+            return
+        try:
+            account = await services.house.renewed(account)
+        except Refusal as refusal:
+            self._leaving = refusal.sentence
+            raise
+        self.state.account = account
+        selected = self.state.selected
+        if selected is not None:
+            owner, folder = selected.owner, selected.folder_id
+            rights = await services.database.glance(
+                lambda c: rights_now(services.tree, c, account, owner, folder)
+            )
+            if "r" not in rights:
+                self.unselect()
+                self.untagged("OK [CLOSED] You may not read this folder any more")
+            selected.rights = rights
+        self._renew_at = self._loop.time() + _RENEW_SECONDS
 
     async def tell(self, *, expunges: bool, told: Collection[int] = ()) -> None:
         """Tell the client what has changed in its folder, but nothing of the UIDs that it is

@@ -32,7 +32,7 @@ async def store(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         session.enable_condstore()
     uids = selected.pick(numbers, uid=uid)
     allowed = selected.settable(change.flags)
-    if change.flags and not allowed:
+    if not allowed and (change.flags or not selected.changeable):
         raise not_allowed()
     await services.views.refresh(selected.view)
     rows = [row for row in map(selected.row, uids) if row is not None]
@@ -66,6 +66,7 @@ async def _write(
         replace = None if change.way else allowed
         return services.store.flag(
             conn, selected.folder_id, ids, add=add, remove=remove, replace=replace,
+            fixed=lambda flag: not selected.settable([flag]),
             unchanged_since=change.unchanged_since, now=now, by=person,
         )  # fmt: skip
 

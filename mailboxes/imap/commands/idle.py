@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
+from mailboxes.imap.ports import Unavailable
 from mailboxes.wire import LongLine, Nudged
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
+
+
+log = structlog.get_logger("imap")
 
 
 async def idle(session: Session, grammar: Grammar, *, uid: bool) -> Done:
@@ -28,7 +34,11 @@ async def idle(session: Session, grammar: Grammar, *, uid: bool) -> Done:
                 line = await session.line(nudged=True)
                 break
             except Nudged:
-                await session.tell(expunges=True)
+                try:
+                    await session.renew()
+                    await session.tell(expunges=True)
+                except Unavailable as error:  # only the client ends this command
+                    log.warning("imap-unavailable", peer=session.peer, cause=str(error))
                 await session.flush()
     except LongLine:
         raise SyntaxFault("IDLE ends with DONE") from None

@@ -69,7 +69,9 @@ ROWS = dict(re.findall(r"^\| `([^`]+)` \| ([a-z, ]+) \|", PAGE, re.M))
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.place)
 def test_an_event_is_a_fixed_word_of_the_manual_with_known_names(call: Call) -> None:
-    assert re.fullmatch(r"[a-z]+[0-9]?(-[a-z]+)*", call.event), "a word, not a sentence and not computed"
+    assert re.fullmatch(r"[a-z]+[0-9]?(-[a-z]+)*", call.event), (
+        "a word, not a sentence and not computed"
+    )
     assert call.event in ROWS
     level = "error" if call.level == "exception" else call.level
     assert level in ROWS[call.event]

@@ -298,14 +298,18 @@ class Grammar:
 
     # Lists
 
-    def several(self, one: Callable[[], T], *, empty: bool = False) -> list[T]:
-        """A list in parentheses."""
+    def several(self, one: Callable[[], T], *, empty: bool = False, loose: bool = False) -> list[T]:
+        """A list in parentheses; `loose` allows a blank just inside them."""
         self.expect(b"(")
+        if loose:
+            self.skip(b" ")
         if empty and self.skip(b")"):
             return []
         found = [one()]
         while not self.skip(b")"):
             self.space()
+            if loose and self.skip(b")"):
+                break
             found.append(one())
         return found
 

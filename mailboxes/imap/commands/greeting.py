@@ -74,7 +74,9 @@ async def identify(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     if grammar.follows(b"NIL"):
         grammar.nstring()
     else:
-        said = [one or b"" for one in grammar.several(grammar.nstring, empty=True)]
+        # aioimaplib says `ID ( "name" "value" )`.
+        pairs_said = grammar.several(grammar.nstring, empty=True, loose=True)
+        said = [one or b"" for one in pairs_said]
     grammar.end()
     if len(said) > 2 * _MOST_PAIRS or len(said) % 2:
         raise SyntaxFault(f"ID takes up to {_MOST_PAIRS} pairs of name and value")

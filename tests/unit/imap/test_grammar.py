@@ -424,3 +424,21 @@ def test_no_input_raises_anything_but_its_own_errors(
         read(b"".join(pieces), how, utf8=utf8)
     except (SyntaxFault, UnknownCharset) as fault:
         assert str(fault).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b'("name" "script")', [b"name", b"script"]),
+        (b'( "name" NIL )', [b"name", None]),  # aioimaplib; was answered BAD
+        (b"( )", []),
+        (b"()", []),
+    ],
+)
+def test_a_loose_list_may_have_a_blank_inside_its_parentheses(
+    octets: bytes, expected: list[bytes | None]
+) -> None:
+    assert read(octets, lambda g: g.several(g.nstring, empty=True, loose=True)) == expected
+    if b"( " in octets:
+        with pytest.raises(SyntaxFault):
+            read(octets, lambda g: g.several(g.nstring, empty=True))

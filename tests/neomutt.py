@@ -5,21 +5,12 @@ Not its batch mode, because that never signs.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
-import select
-import struct
-import subprocess
-import termios
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.gpg import Gpg
 from tests.office import Office
-
-SECONDS = 30.0
+from tests.terminal import on_a_terminal
 
 
 @dataclass(frozen=True)
@@ -73,43 +64,5 @@ class Neomutt:
         return "".join(f'set {name}="{value}"\n' for name, value in values.items())
 
     def _run(self, *words: str) -> str:
-        environment = {
-            **os.environ, "GNUPGHOME": str(self.gpg.home), "HOME": str(self.folder),
-            "TERM": "xterm", "LC_ALL": "C.UTF-8", "LINES": "40", "COLUMNS": "120",
-        }  # fmt: skip
-        screen, terminal = pty.openpty()
-        # Without a size the first screen is never drawn.
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        # setsid: it reads its keys from the terminal that controls it.
-        child = subprocess.Popen(
-            ["setsid", "--ctty", *words],
-            stdin=terminal, stdout=terminal, stderr=terminal, env=environment,
-        )  # fmt: skip
-        os.close(terminal)
-        try:
-            text = _converse(screen).decode("utf-8", "replace")
-            assert child.wait(5) == 0, text
-        finally:
-            os.close(screen)
-            child.kill()
-            child.wait()
-        return text
-
-
-def _converse(screen: int) -> bytes:
-    shown, sent = b"", False
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if not select.select([screen], [], [], 0.2)[0]:
-            continue
-        try:
-            more = os.read(screen, 65536)
-        except OSError:  # the other side has closed the terminal
-            return shown
-        if not more:
-            return shown
-        shown += more
-        if not sent and b"y:Send" in shown:
-            sent = True
-            os.write(screen, b"y")
-    return shown
+        environment = {"GNUPGHOME": str(self.gpg.home), "HOME": str(self.folder)}
+        return on_a_terminal(*words, environment=environment, press={b"y:Send": b"y"})

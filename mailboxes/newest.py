@@ -15,14 +15,10 @@ from mailboxes.search_tables import GRAMS
 from mailboxes.tokens import Needle
 
 _TEXTS = "mailbox_texts t"
-_WINDOW = 5_000  # ids at the end
+_WINDOW = 1_000  # ids at the end, whose texts are read
 _COLUMNS = "t.id, t.key, t.kind, t.created, t.title, t.state, t.reason"
 # The order of SQLite's join is as written: it is the index that leads.
 _JOINED = f"{GRAMS} g CROSS JOIN {_TEXTS}"
-_BY_TOKENS = {
-    "sqlite": ("g.rowid", f"{GRAMS} MATCH :match AND t.id = g.rowid"),
-    "postgresql": ("t.id", "g.grams @> CAST(:match AS TEXT[]) AND t.id = g.id"),  # see `hits`
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +52,8 @@ class Asked:
         """The answers, the newest first."""
         if is_sqlite(conn) or "match" not in self.values:
             return self._asked(conn, limit)
-        # PostgreSQL guesses badly whether a word is frequent: it would read all texts from the end
-        # for a rare one. So only the end is read; then the index alone names the candidates.
+        # PostgreSQL guesses badly whether a word is frequent: for a rare one it would read all
+        # texts from the end. So only the end is read; then the index names the candidates.
         last = f"t.id > (SELECT max(id) FROM mailbox_texts) - {_WINDOW}"  # noqa: S608
         hits = self._asked(conn, limit, last)
         return hits if len(hits) == limit else self._asked(conn, limit, rare=True)
@@ -89,9 +85,10 @@ def newest_query(
     asked = Asked(_TEXTS, "t.id")
     indexed = [one for one in wanted if not one.unindexed]
     if indexed:
-        order, matches = _BY_TOKENS[conn.dialect.name]
-        asked = Asked(_JOINED, order)
-        asked.add(matches, {"match": match(conn, indexed, ANYWHERE)})
+        asked.values["match"] = match(conn, indexed, ANYWHERE)
+        if is_sqlite(conn):
+            asked.source, asked.order = _JOINED, "g.rowid"
+            asked.where.append(f"{GRAMS} MATCH :match AND t.id = g.rowid")
     for number, one in enumerate(wanted):
         if one.text and not is_exact(conn, one):
             name = f"word_{number}"

@@ -30,7 +30,12 @@ class Authenticator:
         self.raises: Exception | None = None
 
     async def check_password(
-        self, login: str, password: str, client_ip: str, *, door: str = ""
+        self,
+        login: str,
+        password: str,
+        client_ip: str,
+        *,
+        door: str = "",  # noqa: ARG002
     ) -> Account:
         if self.raises is not None:
             raise self.raises
@@ -38,7 +43,11 @@ class Authenticator:
         return WATER
 
     async def check_certificate(
-        self, fingerprint: str, client_ip: str, *, door: str = ""
+        self,
+        fingerprint: str,
+        client_ip: str,
+        *,
+        door: str = "",  # noqa: ARG002
     ) -> Account:
         assert (fingerprint, client_ip) == ("ab" * 32, "192.0.2.7")
         return WATER

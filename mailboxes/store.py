@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Connection,
     Exists,
     Row,
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from mailboxes import flags as flag_text
 from mailboxes.content import Content, OpenBlob
+from mailboxes.errors import NoSuchFolder
 from mailboxes.events import Act, MailboxEvents, NoEvents, Person
 from mailboxes.folders import chunks
 from mailboxes.prepared import Prepared
@@ -52,6 +54,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_SOME: BindParameter[Any] = bindparam("some", expanding=True)
+
+
 class MailboxStore(MessageReader):
     """The mailboxes of all owners."""
 
@@ -65,6 +70,50 @@ class MailboxStore(MessageReader):
             tables.messages.c.id, tables.messages.c.folder_id
         )
         self._insert_message = Prepared(self._insert_messages)
+        messages, contents, seen = tables.messages, tables.contents, tables.seen
+        folders, owners = tables.folders, tables.owners
+        these = messages.c.id.in_(_SOME)
+        self._same = Prepared(
+            select(contents.c.id)
+            .where(contents.c.digest == bindparam("digest"), contents.c.size == bindparam("size"))
+            .order_by(contents.c.id)
+            .limit(1)
+        )
+        self._keys = Prepared(
+            select(contents.c.key)
+            .join(messages, messages.c.content_id == contents.c.id)
+            .where(these)
+            .distinct(),
+            some="some",
+        )
+        self._held = Prepared(
+            select(
+                messages, seen.c.seen.label("own"), contents.c.key, contents.c.kind,
+                contents.c.size,
+            )
+            .join(contents, contents.c.id == messages.c.content_id)
+            .outerjoin(
+                seen,
+                and_(seen.c.message_id == messages.c.id, seen.c.account == bindparam("account")),
+            )
+            .where(messages.c.folder_id == bindparam("folder"), these),
+            some="some",
+        )  # fmt: skip
+        self._reflag = Prepared(
+            update(messages)
+            .where(these)
+            .values(
+                flags=bindparam("new_flags"),
+                seen=bindparam("new_seen"),
+                modseq=bindparam("new_modseq"),
+            ),
+            some="some",
+        )
+        self._place_of = Prepared(
+            select(owners.c.owner, folders.c.name)
+            .join(folders, folders.c.owner_id == owners.c.id)
+            .where(folders.c.id == bindparam("folder"))
+        )
 
     def add_content(self, conn: Connection, content: Content, now: datetime) -> int:
         """Store a content; its id."""
@@ -89,11 +138,10 @@ class MailboxStore(MessageReader):
 
     def find_content(self, conn: Connection, content: Content) -> int | None:
         """The id of a content with the same octets, the oldest if there are several."""
-        table = self._tables.contents
-        query = select(table.c.id).where(
-            table.c.digest == content.digest, table.c.size == content.size
+        found: int | None = self._same.scalar(
+            conn, {"digest": content.digest, "size": content.size}
         )
-        return conn.scalar(query.order_by(table.c.id).limit(1))
+        return found
 
     def append(
         self, conn: Connection, folder_ids: Sequence[int], content_id: int,
@@ -194,11 +242,10 @@ class MailboxStore(MessageReader):
         if not told:
             return Flagged(locked[folder_id][1], result, failed, ())
         self._advance(conn, [folder_id])
-        table = self._tables.messages
         for (flags, seen), ids in changes.items():
-            values = {"flags": flags, "seen": seen, "modseq": modseq}
+            values = {"new_flags": flags, "new_seen": seen, "new_modseq": modseq}
             for some in chunks(ids):
-                conn.execute(update(table).where(table.c.id.in_(some)).values(values))
+                self._reflag.run(conn, {**values, "some": some})
         self._set_seen(conn, own)
         if by is not None and not unasked:
             self._tell_flags(conn, folder_id, told, by, now)
@@ -345,13 +392,9 @@ class MailboxStore(MessageReader):
     ) -> dict[int, tuple[int, int]]:
         """Lock what a person's act is about, then the folders; uidnext and modseq of each."""
         if by is not None and self._events.wants_locks:
-            contents, messages = self._tables.contents, self._tables.messages
             keys: set[str] = set()
             for some in chunks(message_ids):
-                query = select(contents.c.key).join(
-                    messages, messages.c.content_id == contents.c.id
-                )
-                keys.update(conn.scalars(query.where(messages.c.id.in_(some)).distinct()))
+                keys.update(self._keys.scalars(conn, {"some": some}))
             self._events.lock(conn, sorted(keys))
         return self._lock(conn, folder_ids)
 
@@ -359,25 +402,10 @@ class MailboxStore(MessageReader):
         self, conn: Connection, folder_id: int, message_ids: Sequence[int], by: Person | None
     ) -> list[Row[Any]]:
         """Those of the messages that are in the folder, by UID; `own` is the account's \\Seen."""
-        messages, contents, seen = self._tables.messages, self._tables.contents, self._tables.seen
-        query = (
-            select(
-                messages, seen.c.seen.label("own"), contents.c.key, contents.c.kind,
-                contents.c.size,
-            )
-            .join(contents, contents.c.id == messages.c.content_id)
-            .outerjoin(
-                seen,
-                and_(
-                    seen.c.message_id == messages.c.id,
-                    seen.c.account == (by.login if by is not None else ""),
-                ),
-            )
-            .where(messages.c.folder_id == folder_id)
-        )  # fmt: skip
-        found: list[Row[Any]] = []
+        found: list[Any] = []
+        values = {"folder": folder_id, "account": by.login if by is not None else ""}
         for some in chunks(message_ids):
-            found.extend(conn.execute(query.where(messages.c.id.in_(some))))
+            found.extend(self._held.all(conn, {**values, "some": some}))
         return sorted(found, key=lambda row: row.uid)
 
     def _set_seen(self, conn: Connection, own: Sequence[Mapping[str, object]]) -> None:
@@ -437,11 +465,9 @@ class MailboxStore(MessageReader):
 
     def _place(self, conn: Connection, folder_id: int) -> tuple[str, str]:
         """Owner and name of a folder."""
-        folders, owners = self._tables.folders, self._tables.owners
-        query = select(owners.c.owner, folders.c.name).join(
-            folders, folders.c.owner_id == owners.c.id
-        )
-        row = conn.execute(query.where(folders.c.id == folder_id)).one()
+        row = self._place_of.first(conn, {"folder": folder_id})
+        if row is None:
+            raise NoSuchFolder("a folder does not exist any more")
         return row.owner, row.name
 
 

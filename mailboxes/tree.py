@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from mailboxes.errors import FolderExists, NoSuchFolder, Veto
 from mailboxes.folders import REMOVED, folder_name, is_there
+from mailboxes.prepared import Prepared
 from mailboxes.rows import milliseconds
 from mailboxes.tables import Tables
 
@@ -48,6 +49,15 @@ class FolderTree:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        folders, owners, acl = tables.folders, tables.owners, tables.acl
+        own = owners.c.owner == bindparam("owner")
+        self._node = Prepared(
+            select(folders)
+            .join(owners, owners.c.id == folders.c.owner_id)
+            .where(own, folders.c.name == bindparam("name"))
+        )
+        self._acl = Prepared(select(acl).where(acl.c.folder_id == bindparam("folder")))
+        self._quota = Prepared(select(owners.c.quota).where(own))
 
     def nodes(self, conn: Connection, owner: str) -> list[Node]:
         """All folders of the owner, INBOX first, then by name; none without the owner."""
@@ -62,13 +72,7 @@ class FolderTree:
 
     def node(self, conn: Connection, owner: str, name: str) -> Node:
         """One folder. Raises NoSuchFolder."""
-        folders, owners = self._tables.folders, self._tables.owners
-        query = (
-            select(folders)
-            .join(owners, owners.c.id == folders.c.owner_id)
-            .where(owners.c.owner == owner, folders.c.name == name)
-        )
-        row = conn.execute(query).first()
+        row = self._node.first(conn, {"owner": owner, "name": name})
         if row is None:
             raise NoSuchFolder(f"{owner} has no folder {name}")
         return _node(row)
@@ -189,8 +193,7 @@ class FolderTree:
 
     def acl(self, conn: Connection, folder_id: int) -> dict[str, str]:
         """The rights that were given by hand, by identifier."""
-        table = self._tables.acl
-        rows = conn.execute(select(table).where(table.c.folder_id == folder_id))
+        rows = self._acl.all(conn, {"folder": folder_id})
         return {row.identifier: row.rights for row in rows}
 
     def all_acls(self, conn: Connection, owner: str) -> dict[int, dict[str, str]]:
@@ -242,6 +245,11 @@ class FolderTree:
         )
         row = conn.execute(query).first()
         return (0, 0, None) if row is None else (int(row[0]), int(row[1]), row[2])
+
+    def own_limit(self, conn: Connection, owner: str) -> int | None:
+        """The owner's own limit of octets, if it has one."""
+        limit: int | None = self._quota.scalar(conn, {"owner": owner})
+        return limit
 
     def limit(self, conn: Connection, owner: str, octets: int | None) -> None:
         """Set the owner's own limit; None: as the office has it, 0: none."""

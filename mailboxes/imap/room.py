@@ -18,8 +18,8 @@ def limit_of(services: Services, own: int | None) -> int:
 
 def make_room(services: Services, conn: Connection, owner: str, octets: int) -> None:
     """Raises Refusal if the owner's mailbox cannot take so many octets more."""
-    used, _, own = services.tree.usage(conn, owner)
-    limit = limit_of(services, own)
+    limit = limit_of(services, services.tree.own_limit(conn, owner))
+    used = services.tree.usage(conn, owner)[0] if limit else 0
     if limit and used + octets > limit:
         megabytes, most = used / 1e6, limit / 1e6
         raise Refusal(

@@ -55,8 +55,8 @@ class Selected:
 
     def flag_list(self, uid: int) -> bytes:
         """The message's flags as FETCH tells them."""
-        flags = self.flags(uid)
-        if self.is_recent(uid):
+        flags = self.view.flags(uid, self.account)
+        if self._recent and self.is_recent(uid):
             flags = f"{flags} \\Recent".lstrip()
         return output.flags(flags)
 

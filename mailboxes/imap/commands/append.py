@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _PIECE = 65_536
 _MOST = 1_000  # messages in one command
+SENT = "\\Sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +216,10 @@ def _file_one(
 ) -> int:  # fmt: skip
     """File one message; its UID. What is here already is not kept twice."""
     store = services.store
-    twin = services.house.twin(conn, spot.node.id, content)
-    if twin is not None:
-        return twin
+    if spot.node.special_use == SENT:
+        twin = services.house.twin(conn, spot.node.id, content)
+        if twin is not None:
+            return twin
     content_id = store.find_content(conn, content) or store.add_content(conn, content, now)
     flags = [flag for flag in head.flags if right_for(flag) in spot.rights]
     [one] = store.append(

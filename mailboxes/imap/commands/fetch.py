@@ -53,6 +53,7 @@ class _Stream:
 
 
 Answer = bytes | _Stream
+_Maker = Callable[[Row], bytes] | int
 
 
 async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
@@ -129,11 +130,13 @@ class _Fetcher:
         self._services = session.services
         self._selected = session.selected
         self._fresh = fresh
-        self._items = [(item, _label(item)) for item in items]
+        self._makers = self._compile(items)
         self._tells_flags = any(item.name == "FLAGS" for item in items)
         self._contents = [item for item in items if item.name not in _ROW_ITEMS]
         self._shapes_only = all(item.name in _SHAPES for item in self._contents)
         self._bodies = sum(_is_body(item) for item in self._contents)
+        self._names = [f"{_label(item).decode('latin-1')}{item.partial}" for item in self._contents]
+        self._wholes = [item for item in self._contents if _may_be_whole(item)]
         self._handed: dict[int, int] = {}  # UID -> message id
 
     async def run(self, uids: Sequence[int]) -> int:
@@ -176,44 +179,48 @@ class _Fetcher:
         await session.flush_some()
         return lost
 
-    def _response(
-        self, row: Row, loaded: dict[int, dict[FetchItem, Answer]]
-    ) -> list[Answer] | None:
+    def _response(self, row: Row, loaded: dict[int, list[Answer]]) -> list[Answer] | None:
         """FETCH for one message; None if it is gone."""
         if self._selected.row(row.uid) is None:
             return None
-        parts: list[Answer] = [b"* %d FETCH (" % self._selected.number(row.uid)]
-        for item, label in self._items:
-            answer = self._answer(row, item, loaded)
-            if answer is None:
+        answers: list[Answer] = []
+        if self._contents:
+            found = loaded.get(row.content_id)
+            if found is None:
                 return None
-            parts += [label if len(parts) == 1 else b" " + label, answer]
+            answers = found
+        parts: list[Answer] = [b"* %d FETCH (" % self._selected.number(row.uid)]
+        for label, make in self._makers:
+            parts += (label, answers[make] if isinstance(make, int) else make(row))
         if row.uid in self._fresh and not self._tells_flags:
             parts.append(b" FLAGS " + self._selected.flag_list(row.uid))
         parts.append(b")\r\n")
-        if not row.handed and any(_is_whole(item, row.size) for item in self._contents):
+        if not row.handed and any(_is_whole(item, row.size) for item in self._wholes):
             self._handed[row.uid] = row.id
         return parts
 
-    async def _load(self, rows: Sequence[Row]) -> dict[int, dict[FetchItem, Answer]]:
-        """The answers that hang on contents: those that are remembered, and the others."""
-        rendered, items = self._services.rendered, self._contents
-        known: dict[int, dict[FetchItem, Answer]] = {}
+    async def _load(self, rows: Sequence[Row]) -> dict[int, list[Answer]]:
+        """The answers that hang on contents, in the order of the items: those that are remembered,
+        and the others."""
+        if not self._contents:
+            return {}
+        rendered, items, names = self._services.rendered, self._contents, self._names
+        known: dict[int, list[Answer]] = {}
         missing: list[int] = []
         for content_id in dict.fromkeys(row.content_id for row in rows):
-            kept = [rendered.get(content_id, item) for item in items]
+            kept = [rendered.get(content_id, name) for name in names]
             if None in kept:
                 missing.append(content_id)
             else:
-                known[content_id] = dict(zip(items, kept, strict=True))  # type: ignore[arg-type]
+                known[content_id] = kept  # type: ignore[assignment]  # none is None
         if not missing:
             return known
 
-        def read(conn: Connection) -> dict[int, dict[FetchItem, Answer]]:
+        def read(conn: Connection) -> dict[int, list[Answer]]:
             loader = self._services.loader
             contents = loader.load(conn, missing, octets=not self._shapes_only)
             return {
-                content_id: {item: _render(content, item) for item in items}
+                content_id: [_render(content, item) for item in items]
                 for content_id, content in contents.items()
             }
 
@@ -221,28 +228,35 @@ class _Fetcher:
         database = self._services.database
         found = await (database.glance(read) if few else database.read(read))
         for content_id, answers in found.items():
-            for item, answer in answers.items():
+            for name, answer in zip(names, answers, strict=True):
                 if isinstance(answer, bytes):
-                    rendered.put(content_id, item, answer)
-        return known | found
+                    rendered.put(content_id, name, answer)
+        known.update(found)
+        return known
 
-    def _answer(  # noqa: PLR0911  # one for each attribute
-        self, row: Row, item: FetchItem, loaded: dict[int, dict[FetchItem, Answer]]
-    ) -> Answer | None:
-        match item.name:
-            case "FLAGS":
-                return self._selected.flag_list(row.uid)
-            case "UID":
-                return b"%d" % row.uid
-            case "RFC822.SIZE":
-                return b"%d" % row.size
-            case "INTERNALDATE":
-                return output.date_time(row.arrived, self._services.zone)
-            case "MODSEQ":
-                return b"(%d)" % self._selected.view.rows[row.uid].modseq
-            case "THREADID":
-                return b"NIL"
-        return loaded[row.content_id][item] if row.content_id in loaded else None
+    def _compile(self, items: Sequence[FetchItem]) -> list[tuple[bytes, _Maker]]:
+        """For each item its label, and what makes its value of a row; of what hangs on a content
+        its place among the answers."""
+        selected, zone = self._selected, self._services.zone
+        rows = selected.view.rows
+        of_row: dict[str, Callable[[Row], bytes]] = {
+            "FLAGS": lambda row: selected.flag_list(row.uid),
+            "UID": lambda row: b"%d" % row.uid,
+            "RFC822.SIZE": lambda row: b"%d" % row.size,
+            "INTERNALDATE": lambda row: output.date_time(row.arrived, zone),
+            "MODSEQ": lambda row: b"(%d)" % rows[row.uid].modseq,
+            "THREADID": lambda _row: b"NIL",
+        }
+        made: list[tuple[bytes, _Maker]] = []
+        place = 0
+        for number, item in enumerate(items):
+            label = _label(item) if number == 0 else b" " + _label(item)
+            if item.name in of_row:
+                made.append((label, of_row[item.name]))
+            else:
+                made.append((label, place))
+                place += 1
+        return made
 
     async def _stream(self, stream: _Stream) -> None:
         """Raises Gone if it cannot go on: in the middle of a literal, nothing else can be said."""
@@ -285,6 +299,18 @@ def _is_body(item: FetchItem) -> bool:
         item.section is not None and item.section.text.startswith("HEADER")
         and not item.section.part
     )  # fmt: skip
+
+
+def _may_be_whole(item: FetchItem) -> bool:
+    """Whether it can give a client the end of the message."""
+    if item.name == "RFC822":
+        return True
+    section = item.section
+    return (
+        item.name in ("BODY[]", "BINARY[]")
+        and section is not None
+        and not (section.part or section.text)
+    )
 
 
 def _is_whole(item: FetchItem, size: int) -> bool:

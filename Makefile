@@ -46,13 +46,14 @@ soak: $(VENV)/.dev ## long runs, and two hundred times the fuzzing
 audit: $(VENV)/.dev ## the lock files: hashes, licences, advisories (pip-audit too, if installed)
 	@$(BIN)/python scripts/audit.py
 
-bench: $(VENV)/.dev ## measure memory, throughput beside Postfix, a notice to many units, growth (hours)
+bench: $(VENV)/.dev ## measure memory, throughput beside Postfix, a notice to many units, growth, search (hours)
 	$(BIN)/python -m bench.memory
 	$(BIN)/python -m bench.idle
 	$(BIN)/python -m bench.compare
 	$(BIN)/python -m bench.compare --bare
 	$(BIN)/python -m bench.submit --notice 44 1000
 	$(BIN)/python -m bench.growth
+	$(BIN)/python -m bench.search
 
 docs: $(VENV)/.installed ## make the pages of docs/ that are made from the code
 	$(BIN)/yizhan --manual > docs/commands.md

@@ -49,7 +49,7 @@ def match(conn: Connection, wanted: Sequence[Needle], columns: Columns) -> str |
     """What `:match` is, for the texts that may contain all the needles."""
     if is_sqlite(conn):
         return " AND ".join(_fts(one, columns) for one in wanted)
-    return sorted({token for one in wanted for token in (*one.phrase, *one.short)})
+    return sorted({token for one in wanted for some in (*one.phrases, one.short) for token in some})
 
 
 def one_of(column: str, name: str, choices: Sequence[Any]) -> tuple[str, dict[str, Any]]:
@@ -60,6 +60,7 @@ def one_of(column: str, name: str, choices: Sequence[Any]) -> tuple[str, dict[st
 
 def _fts(wanted: Needle, columns: Columns) -> str:
     """Tokens hold no quotation mark: signs of ASCII are other letters in them (`tokens`)."""
-    if wanted.phrase:
-        return f'({columns.phrase} : "{" ".join(wanted.phrase)}")'
+    if wanted.phrases:
+        # One for each run, not one for all: a rare one then leads past what the others have.
+        return " AND ".join(f'({columns.phrase} : "{" ".join(one)}")' for one in wanted.phrases)
     return " AND ".join(f'({columns.short} : "{one}")' for one in wanted.short)

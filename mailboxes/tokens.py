@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 _WIDE_SIGNS = "\u2e80-\u2fdf\u3001-\u303f\uff01-\uff60\ufe30-\ufe4f“”‘’…—·"
 _WIDE = (
@@ -35,7 +36,7 @@ _UNSEEN = re.compile(
 _TURN = re.compile(rf"(?<={_SPACELESS})[ \t\r]*\n(?={_SPACELESS})")
 _SPACE = re.compile(r"\s+")
 _RUN = re.compile(rf"([{_WIDE}]+)|([^\W_{_WIDE}]+)")
-_PHRASE = 32  # tokens; what is longer is compared with the text
+_RUNS, _PHRASE = 8, 32  # of a needle, and tokens of each; what is longer is compared with the text
 _SIGNS = 0xE000  # signs of ASCII are letters of the private area in tokens: FTS5 skips them
 
 
@@ -83,33 +84,31 @@ class Needle:
     """What is sought: a folded text, and which tokens every text has that contains it."""
 
     text: str
-    phrase: tuple[str, ...]  # of `tokens`, each behind the other
+    phrases: tuple[tuple[str, ...], ...]  # of `tokens`, in each of them one behind the other
     short: tuple[str, ...]  # of `short_tokens`, where there is no phrase
-    exact: bool  # a text that has the phrase, or the one short token, contains the needle
+    exact: bool  # a text that has the one phrase, or the one short token, contains the needle
 
     @property
     def unindexed(self) -> bool:
         """Whether no token says anything: it is empty or white space."""
-        return not self.phrase and not self.short
+        return not self.phrases and not self.short
 
 
 def needle(text: str) -> Needle:
     """A needle of any text, as somebody has typed it."""
     folded = fold(text)
     runs = list(_RUN.finditer(folded))
-    phrase: list[str] = []
-    for number, run in enumerate(runs):
-        opens, ends = run.start() > 0, run.end() < len(folded)
-        found = list(_run_tokens(run, begun=opens, ended=ends))
-        if not found and number == 0:
-            continue  # it may be the end of a longer run, whose tokens nobody knows
-        if not found:
-            break
-        phrase += found
+    phrases: list[tuple[str, ...]] = []
+    for run in runs[:_RUNS]:
+        # The first may be the end of a longer run, the last its beginning: then nobody knows all
+        # of its tokens, perhaps none.
+        begun, ended = run.start() > 0, run.end() < len(folded)
+        found = tuple(islice(_run_tokens(run, begun=begun, ended=ended), _PHRASE + 1))
+        if found:
+            phrases.append(found[:_PHRASE])
     whole = len(runs) == 1 and runs[0].end() - runs[0].start() == len(folded)
-    if phrase:
-        exact = whole and len(phrase) <= _PHRASE
-        return Needle(folded, tuple(phrase[:_PHRASE]), (), exact)
+    if phrases:
+        return Needle(folded, tuple(phrases), (), whole and len(found) <= _PHRASE)
     if whole:
         return Needle(folded, (), (folded,), exact=True)
     return Needle(folded, (), tuple(sorted(short_tokens(folded))), exact=False)

@@ -26,8 +26,9 @@ pytestmark = pytest.mark.one_database("they choose their own")
         ("submit --mails 10 --connections 2", "commits"),
         ("growth --documents 20 --each 2", "20 in the store"),
         ("idle --clients 5", "5 clients"),
+        ("search --documents 60 --rounds 1", "| 防汛 |"),
     ],
-    ids=["compare", "commits", "submit", "growth", "idle"],
+    ids=["compare", "commits", "submit", "growth", "idle", "search"],
 )
 def test_a_benchmark_runs_to_its_end(words: str, shown: str) -> None:
     done = subprocess.run(

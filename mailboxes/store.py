@@ -79,6 +79,7 @@ class MailboxStore(MessageReader):
             .order_by(contents.c.id)
             .limit(1)
         )
+        self._key_of = Prepared(select(contents.c.key).where(contents.c.id == bindparam("content")))
         self._keys = Prepared(
             select(contents.c.key)
             .join(messages, messages.c.content_id == contents.c.id)
@@ -154,6 +155,8 @@ class MailboxStore(MessageReader):
         one of them does not exist, ValueError for what is no flag.
         """
         stored = flag_text.joined(flags)
+        if by is not None and self._events.wants_locks:
+            self._events.lock(conn, [self._key_of.scalar(conn, {"content": content_id})])
         locked = self._take_uids(conn, folder_ids, content_id)
         if not locked:
             return []

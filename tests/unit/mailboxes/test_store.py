@@ -341,6 +341,7 @@ def test_acts_at_a_client_are_told_once_and_may_be_forbidden(
         ("copied", "unit:water", "Sent", True),
         ("lock", "k"),
         ("moved", "INBOX", "unit:water", "Sent"),
+        ("lock", "k"),
         ("appended", "Sent"),
     ]
     sent = database.read_now(lambda c: store.folder_id(c, "unit:water", "Sent"))

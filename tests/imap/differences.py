@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mailboxes.charset import charset_text, raw_text
+from mailboxes.decode import addresses, decode_body, decode_text, parameter
 from mailboxes.scan import scan
 from mailboxes.structure import Part
 from tests.imap import grammar
@@ -170,7 +173,7 @@ def _has_odd_date(found: Finding, _octets: bytes) -> bool:
 
 def _has_odd_people(found: Finding, _octets: bytes) -> bool:
     lists = [value for name in ("from", "to", "cc") for value in values(found.part, name)]
-    sound = all(grammar.is_address_list(value) for value in lists)
+    sound = all(value.isascii() and grammar.is_address_list(value) for value in lists)
     names = [field.name.lower() for field in found.part.fields]
     several = any(names.count(name) > 1 for name in ("from", "to", "cc"))
     return _asks_for_people(found) and (not sound or several)
@@ -178,8 +181,8 @@ def _has_odd_people(found: Finding, _octets: bytes) -> bool:
 
 def _has_foreign_subject(found: Finding, _octets: bytes) -> bool:
     subjects = values(found.part, "subject")
-    plain = len(subjects) == 1 and re.fullmatch(rb"(?:[!-~]+[ \t]?)*", subjects[0]) is not None
-    plain = plain and b"=?" not in subjects[0]
+    plain = len(subjects) == 1 and re.fullmatch(rb"(?:[!-~]+[ \t])*[!-~]*", subjects[0]) is not None
+    plain = plain and b"=?" not in subjects[0] and subjects[0] != b""
     return _asks_for_subject(found) and not plain
 
 
@@ -190,6 +193,68 @@ def _has_odd_ids(found: Finding, _octets: bytes) -> bool:
         for value in values(found.part, name)
     ]
     return found.kind == "thread" and not all(grammar.is_id_list(value) for value in fields)
+
+
+def _has_file(found: Finding, octets: bytes) -> bool:
+    if found.ours is not True or not re.search(r" (BODY|TEXT) ", found.name):
+        return False
+    return any(part.media_type.startswith("application/") for part in walk(scan(octets)))
+
+
+def _is_iso_2022_cn(found: Finding, octets: bytes) -> bool:
+    return found.ours is False and b"iso-2022-cn" in octets.lower()
+
+
+_SEEN = ("subject", "from", "to", "cc")
+_TAG = re.compile(r"(?is)<(style|script)\b.*?</\1>|<[^<>]*>|&#?\w+;")
+_QUESTION = re.compile(r".* (SUBJECT|FROM|TO|CC|BODY|TEXT) (.*)")
+
+
+def _holds(found: Finding, octets: bytes, *, wide: bool) -> bool | None:
+    """Whether the mail holds the word that was searched; None if it was no such search.
+
+    Wide is wherever a word can be, narrow what a reader surely sees.
+    """
+    question = _QUESTION.fullmatch(found.name)
+    if question is None:
+        return None
+    root = scan(octets)
+    return any(
+        _plain(question[2]) in _plain(text)
+        for part in walk(root)
+        for text in _texts(part, question[1], octets, wide=wide, is_root=part is root)
+    )
+
+
+def _texts(part: Part, key: str, octets: bytes, *, wide: bool, is_root: bool) -> Iterator[str]:
+    for field in part.fields:
+        name = field.name.lower()
+        if wide or (name == key.lower() or (key == "TEXT" and name in _SEEN)):
+            yield f"{field.name}: {decode_text(field.value)}"
+            yield from (shown for shown, _ in addresses(field.value))
+    if not wide and not (is_root or part.media_type.startswith("text/")):
+        return
+    if key in ("BODY", "TEXT") and (wide or not part.children):
+        body = decode_body(octets[part.body_start : part.body_end], part.encoding)
+        shown = [charset_text(body, parameter(part.parameters, "charset"))]
+        if wide:
+            shown.append(raw_text(body)[0])
+            for parameters in (part.parameters, part.disposition_parameters):
+                shown += [parameter(parameters, name.rstrip("*")) for name, _ in parameters]
+        is_html = part.media_type == "text/html"
+        yield from (_TAG.sub(" ", text) if is_html else text for text in shown)
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _is_found_rightly(found: Finding, octets: bytes) -> bool:
+    return found.ours is True and _holds(found, octets, wide=True) is True
+
+
+def _is_passed_over_rightly(found: Finding, octets: bytes) -> bool:
+    return found.ours is False and _holds(found, octets, wide=False) is False
 
 
 _LINE_END = re.compile(rb"\r*\n")
@@ -330,6 +395,23 @@ DIFFERENCES = (
     Difference(
         ("thread",), _has_odd_ids,
         "Message ids that RFC 5322 does not allow: each takes others for the same.",
+    ),
+    Difference(
+        ("search",), _is_found_rightly,
+        "The word is there: in a charset that theirs cannot decode, behind a label that is wrong,"
+        " in a file's name or text, or across a fold.",
+    ),
+    Difference(
+        ("search",), _is_passed_over_rightly,
+        "The word is not there to the eye: theirs finds it in the letters of an encoding.",
+    ),
+    Difference(
+        ("search",), _is_iso_2022_cn,
+        "Text in ISO-2022-CN, for which Python has no codec: theirs can read it.",
+    ),
+    Difference(
+        ("search",), _has_file,
+        "The word may be in an attached file, whose text ours searches too.",
     ),
 )  # fmt: skip
 

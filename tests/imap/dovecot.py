@@ -65,6 +65,7 @@ def running(**settings: str) -> Iterator[Dovecot]:
         server = subprocess.Popen(
             [_PROGRAM, "-F", "-c", folder / "dovecot.conf"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "TZ": "CST-8"},  # days are those of an office
             **_demoted(person),
         )  # fmt: skip
         try:

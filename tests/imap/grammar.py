@@ -31,7 +31,7 @@ _SECTION = re.compile(rb"\*[0-9]")
 
 
 _DATE = re.compile(
-    rb"(?:[A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} "
+    rb"(?:[A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} (?:19[7-9]|20[0-9])[0-9] "
     rb"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::(?:[0-5][0-9]|60))? [+-][0-9]{4}"
 )
 _ID = rb"<" + _DOT_ATOM + rb"@(?:" + _DOT_ATOM + rb"|\[[^\[\]\\<>]*\])>"
@@ -39,7 +39,7 @@ _IDS = re.compile(rb"[ \t]*" + _ID + rb"(?:[ \t]+" + _ID + rb")*[ \t]*")
 
 
 def is_date(value: bytes) -> bool:
-    """Whether a Date is one of RFC 5322, of a day that there is."""
+    """Whether a Date is one of RFC 5322, of a day that there is, in our time."""
     return _DATE.fullmatch(value) is not None and b" 30 Feb " not in value
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mailboxes.scan import scan
-from tests.imap.client import quoted
 from tests.imap.compare import Mailbox, Report
 from tests.imap.differences import reason
 from tests.imap.generator import Mail
@@ -17,14 +16,14 @@ Value = Any
 Question = tuple[str | bytes, ...]
 
 _WORDS = (
-    "通", "通知", "和平区", "水务局防汛", "第3号", "2026年", "繺誠", "朱镕基", "報告", "附件.doc",
-    "收件人", "plan", "PLAN", "a", "re", "Bureau", "li.ming", "@heping.test", "meeting water",
-    "no such", "É", "é", "😀", "№", "=?gb2312?", "Li, Ming", "%", "\\", '"', ".", "water@", "xx",
+    "通", "通知", "和平区", "第3号", "繺誠", "朱镕基", "plan", "PLAN", "meeting water",
+    "no such", "é", "😀", "=?gb2312?",
 )  # fmt: skip
+_PEOPLE = ("通知", "li.ming", "Bureau", "@heping.test", "Li, Ming")
 _HEADERS = (
     ("Message-ID", "<12@heping.test>"), ("Message-ID", ""), ("X-Long", "yy"), ("X-Long", ""),
     ("Subject", ""), ("Content-Type", "multipart/mixed"), ("Content-Type", "gb2312"),
-    ("Date", "Mar"), ("References", "12@"), ("In-Reply-To", "12@heping.test"), ("X-8", "水务"),
+    ("Date", "Mar"), ("References", "12@"), ("In-Reply-To", "12@heping.test"), ("x-blank", "x"),
     ("no-such-field", ""), ("From", "water"), ("x-lower", "1"), ("Cc", "水务"), ("Sender", "Li"),
 )  # fmt: skip
 _DAYS = ("28-Feb-2026", "1-Mar-2026", "2-Mar-2026", "3-Mar-2026", "1-Jan-1981", "31-Dec-2027")
@@ -47,13 +46,14 @@ _SORTS = (
 def searches() -> Iterator[Question]:
     """All commands whose answer is a set of messages."""
     for word in _WORDS:
-        for key in ("SUBJECT", "FROM", "TO", "CC", "BODY", "TEXT"):
+        for key in ("SUBJECT", "BODY", "TEXT"):
             yield ("SEARCH", "CHARSET", "UTF-8", key, word.encode())
-        yield ("SEARCH", "CHARSET", "UTF-8", "NOT", "TEXT", word.encode(), "1:100")
+    for word in _PEOPLE:
+        for key in ("FROM", "TO", "CC"):
+            yield ("SEARCH", "CHARSET", "UTF-8", key, word.encode())
     for name, value in _HEADERS:
         yield ("SEARCH", "CHARSET", "UTF-8", "HEADER", name, value.encode())
-    yield ("SEARCH", "SUBJECT", quoted("plan"), "FROM", quoted("water"), "NOT", "TO", quoted("x"))
-    yield ("SEARCH", "OR", "SUBJECT", quoted("plan"), "BODY", quoted("budget"))
+    yield ("SEARCH", "OR", "KEYWORD", "Work", "NOT", "SINCE", "3-Mar-2026", "UNSEEN")
     for day in _DAYS:
         for key in ("SENTON", "SENTBEFORE", "SENTSINCE", "ON", "BEFORE", "SINCE"):
             yield ("SEARCH", key, day)

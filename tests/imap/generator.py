@@ -7,9 +7,6 @@ others. No NUL: neither IMAP nor the door lets one in.
 from __future__ import annotations
 
 import base64
-import binascii
-import quopri
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -17,10 +14,9 @@ from typing import TypeVar
 
 from tests.corpus import samples
 from tests.fuzz.mutations import MIME_PIECES, Change, apply
-from tests.imap import oddities
+from tests.imap import encodings, oddities
 
 _T = TypeVar("_T")
-_NOT_PLAIN = re.compile(rb"[^A-Za-z0-9]")
 _DEPTH = 5  # of parts in parts
 
 
@@ -179,7 +175,7 @@ class _Maker:
         if (fields and self._random.random() < 0.6) or self._odd():
             encoding = self._encoding()
             fields.append(encoding)
-            body = _encoded(body, encoding.partition(b":")[2].strip().lower())
+            body = encodings.encoded(body, encoding.partition(b":")[2].strip().lower())
         if fields or self._odd():
             fields += self._sometimes(0.3, self._disposition)
             fields += self._sometimes(0.1, self._languages)
@@ -206,7 +202,7 @@ class _Maker:
 
     def _text(self, charset: str, words: int) -> bytes:
         chosen = [self._one_of(oddities.WORDS) for _ in range(self._random.randint(1, words))]
-        return _octets(self._one_of(("", " ")).join(chosen), charset).strip() or b"x"
+        return encodings.octets(self._one_of(("", " ")).join(chosen), charset).strip() or b"x"
 
     # -- fields of a message
 
@@ -257,7 +253,7 @@ class _Maker:
             case 2:
                 return self._split_words(raw, charset, self._one_of((b"\r\n ", b"\r\n\t", b" ")))
             case _:
-                return _word(raw, charset, self._one_of("bqBQ"))
+                return encodings.word(raw, charset, self._one_of("bqBQ"))
 
     def _odd_text(self) -> bytes:
         charset = self._one_of(oddities.CHARSETS)
@@ -279,7 +275,7 @@ class _Maker:
     def _split_words(self, raw: bytes, charset: str, between: bytes) -> bytes:
         """Encoded words that are cut wherever it happens, also within a letter."""
         at, way = self._random.randrange(len(raw) + 1), self._one_of("bq")
-        return between.join(_word(piece, charset, way) for piece in (raw[:at], raw[at:]))
+        return between.join(encodings.word(piece, charset, way) for piece in (raw[:at], raw[at:]))
 
     def _own_id(self) -> bytes:
         return self._pick((f"<{self._number}@heping.test>",), oddities.IDS).encode()
@@ -305,7 +301,7 @@ class _Maker:
             case 0:
                 return b"Group: " + text + b";"
             case 1:
-                return _word("收件人".encode(), "utf-8", "b") + b":;"
+                return encodings.word("收件人".encode(), "utf-8", "b") + b":;"
             case 2 if self._odd():
                 return b"a: " + text + b"; b:;, " + self._address()
             case 3 if self._odd():
@@ -320,7 +316,7 @@ class _Maker:
             self._pick(oddities.HOSTS[:3], oddities.HOSTS),
         )
         spec = f"{local}@{host}".encode()
-        word = _word(self._text("gb18030", 3), "gb18030", self._one_of("bq"))
+        word = encodings.word(self._text("gb18030", 3), "gb18030", self._one_of("bq"))
         if not self._odd():
             return self._one_of((
                 spec, b"<" + spec + b">", word + b" <" + spec + b">", b"Water <" + spec + b">",
@@ -350,8 +346,8 @@ class _Maker:
         percent = b"".join(b"%%%02X" % octet for octet in raw)
         at = self._random.randrange(len(raw) + 1)
         usual = (
-            name + b"=flowed", name + b'="' + _octets("附件", "utf-8") + b'.doc"',
-            name + b'="' + _word(raw, "gb2312", "b") + b'"', name + b"*=utf-8''" + percent,
+            name + b"=flowed", name + b'="' + encodings.octets("附件", "utf-8") + b'.doc"',
+            name + b'="' + encodings.word(raw, "gb2312", "b") + b'"', name + b"*=utf-8''" + percent,
             name + b'*0="a";' + name + b'*1="b"',
             name + b"*0*=gbk''" + percent[: at * 3] + b"; " + name + b"*1*=" + percent[at * 3 :],
         )  # fmt: skip
@@ -401,43 +397,3 @@ def _corpus() -> list[bytes]:
     if not _SAMPLES:
         _SAMPLES.extend(sample.octets for sample in samples() if len(sample.octets) < 20_000)
     return _SAMPLES
-
-
-def _word(raw: bytes, charset: str, way: str) -> bytes:
-    if way in "bB":
-        text = base64.b64encode(raw)
-    else:
-        text = _NOT_PLAIN.sub(lambda match: b"=%02X" % match[0][0], raw).replace(b"=20", b"_")
-    return b"=?" + charset.encode() + b"?" + way.encode() + b"?" + text + b"?="
-
-
-def _octets(text: str, charset: str) -> bytes:
-    if charset == "iso-2022-cn":
-        return _iso_2022_cn(text)
-    return text.encode(oddities.CODECS.get(charset, charset), "ignore").replace(b"\n", b"")
-
-
-def _iso_2022_cn(text: str) -> bytes:
-    """GB 2312 in seven bits (RFC 1922), for which Python has no codec."""
-    out, shifted, designated = b"", False, False
-    for letter in text:
-        octets = letter.encode("gb2312", "ignore")
-        if (len(octets) == 2) != shifted:
-            shifted = not shifted
-            out += b"\x0e" if shifted else b"\x0f"
-        if shifted and not designated:
-            out = out[:-1] + b"\x1b$)A\x0e"
-            designated = True
-        out += bytes(octet & 0x7F for octet in octets)
-    return out + (b"\x0f" if shifted else b"")
-
-
-def _encoded(body: bytes, encoding: bytes) -> bytes:
-    if encoding == b"base64":
-        return base64.encodebytes(body).replace(b"\n", b"\r\n")
-    if encoding == b"quoted-printable":
-        return quopri.encodestring(body.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
-    if b"uuencode" in encoding:
-        lines = (binascii.b2a_uu(body[at : at + 45]) for at in range(0, len(body), 45))
-        return b"begin 644 a.doc\r\n" + b"".join(lines).replace(b"\n", b"\r\n") + b"`\r\nend\r\n"
-    return body

@@ -12,7 +12,7 @@ with the message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
@@ -73,16 +73,7 @@ class Taken:
             )
         return len(fresh)
 
-    def give_back(
-        self, conn: Connection, folder_id: int, account: str, since: datetime | None = None
-    ) -> int:
-        """Show the account again what it has taken, or what it has since then; how many."""
+    def give_back(self, conn: Connection, account: str) -> int:
+        """Show the account again all that it has taken, for a new PC; how many messages."""
         taken = self._tables.pop3_taken
-        mine = delete(taken).where(taken.c.account == account)
-        if since is not None:
-            mine = mine.where(taken.c.taken >= milliseconds(since))
-        ids: Iterable[int] = self.of(conn, folder_id, account)
-        return sum(
-            conn.execute(mine.where(taken.c.message_id.in_(some))).rowcount
-            for some in chunks(sorted(ids))
-        )
+        return conn.execute(delete(taken).where(taken.c.account == account)).rowcount

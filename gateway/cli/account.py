@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from gateway.directory.snapshot import Directory
 
 app = typer.Typer(
-    help="Accounts: add, list, show, change, remove, password, unlock, sheet.", no_args_is_help=True
+    help="Accounts: add, list, show, change, remove, password, unlock, refetch, sheet.",
+    no_args_is_help=True,
 )
 app.command("sheet")(sheet)
 
@@ -213,6 +214,24 @@ def unlock(login: Login, config: ConfigOption = None) -> None:
         office.database.write_now(
             lambda conn: unlock_account(conn, login, actor=office.actor, now=office.clock.now())
         )
+
+
+@app.command()
+def refetch(login: Login, config: ConfigOption = None) -> None:
+    """Show the account's POP3 programs again what they have deleted, for a new PC.
+
+    Example: yizhan account refetch water
+    """
+    from gateway.errors import CommandError
+    from gateway.exchange.mailroom import tables
+    from mailboxes.taken import Taken
+
+    with opened(config) as office:
+        account = snapshot(office).account(login)
+        if account is None:
+            raise CommandError(f"there is no account {login!r}; see `yizhan account list`")
+        count = office.database.write_now(lambda conn: Taken(tables).give_back(conn, account.login))
+    typer.echo(f"{account.login}: {count} messages that its programs are shown again")
 
 
 @app.command()

@@ -29,7 +29,7 @@ COMMANDS = {
     "check": "Say all that is wrong with an office's set-up.",
     "init": "Make a new office, step by step.",
     "unit": "Units: add, list, show, change, remove, merge, readiness; desk for their desks.",
-    "account": "Accounts: add, list, show, change, remove, password, unlock, sheet.",
+    "account": "Accounts: add, list, show, change, remove, password, unlock, refetch, sheet.",
     "group": "Groups of units.",
     "duty": "Duty persons and rooms.",
     "directory": "Import and export units, accounts and groups; the log of changes.",

@@ -81,7 +81,7 @@ async def open_drop(services: Services, account: Account) -> Drop:
 
 
 async def require_access(services: Services, account: Account, drop: Drop) -> None:
-    """Raises Refusal if the account, which has changed, may not read this folder any more."""
+    """Raises Refusal if the account may not read this folder any more, Unavailable."""
     spot = await services.database.glance(lambda c: locate(services.tree, c, account, INBOX))
     demand(spot, "r")
     if spot.node.id != drop.folder_id:
@@ -90,3 +90,5 @@ async def require_access(services: Services, account: Account, drop: Drop) -> No
             "您的账号已改用其他信箱，请重新连接",
             code="AUTHORIZATIONFAILED",
         )
+    if "s" not in spot.rights:
+        drop.unread.clear()

@@ -196,8 +196,7 @@ class Session:
             return
         try:
             renewed = await self.services.logins.renewed(account)
-            if renewed != account:
-                await require_access(self.services, renewed, self.drop)
+            await require_access(self.services, renewed, self.drop)
         except Refusal as refusal:
             self.error(refusal.sentence, "AUTH")
             raise Leave from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import os
 import poplib
 import ssl
 import time
@@ -121,6 +122,24 @@ def test_retr_is_a_hand_over_and_read_top_is_neither_unless_it_gives_all(office:
     assert not set(opened) & set(ids)
     with imap(office, "transport") as reader:
         assert flags(reader) == [True, False, False]
+
+
+def test_a_document_that_was_fetched_is_handed_over_once_and_opened_by_nobody(
+    office: Office,
+) -> None:
+    document = office.accept(
+        "office",
+        letters.plain("office", "medical", "和政办发〔2026〕31号 关于开会的通知"),
+        "medical",
+    )
+    for _ in range(2):
+        with logged_in(office, "medical") as client:
+            client.read(b"RETR 1")
+    events = [(one["event"], one["actor"]) for one in office.document(document)["evidence"]]
+    handed = [actor for event, actor in events if event == "ContentHandover"]
+    assert [actor["account"] for actor in handed] == ["medical"]
+    assert "ContentAccessTracking" not in dict(events)
+    office.here("fsck")
 
 
 def test_two_sessions_have_a_snapshot_each_and_both_may_delete(office: Office) -> None:
@@ -243,6 +262,54 @@ def test_a_new_password_and_a_closed_account_count_at_once(office: Office) -> No
             time.sleep(0.2)
         assert answer == b"-ERR [AUTH] This account is closed"
         assert client.line() == b""
+
+
+def test_rights_that_are_taken_away_meanwhile_count_at_once(office: Office) -> None:
+    put(office, "unit:credit", [MAIL])
+    with logged_in(office, "credit") as client:
+        assert client.ask(b"STAT").startswith(b"+OK 1 ")
+        office.sql(
+            "INSERT INTO mailbox_acl (folder_id, identifier, rights) "
+            "SELECT f.id, 'credit', 'l' FROM mailbox_folders f JOIN mailbox_owners o "
+            "ON o.id = f.owner_id WHERE o.owner = 'unit:credit' AND f.name = 'INBOX'"
+        )
+        deadline = time.monotonic() + 20
+        while (answer := client.ask(b"RETR 1")).startswith(b"+OK"):
+            client.more()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert answer == b"-ERR [AUTH] You may not do that here"
+        assert client.line() == b""
+    with Client(office) as client:
+        client.ask(b"USER credit")
+        password = office.accounts["credit"]["password"].encode()
+        assert client.ask(b"PASS " + password) == b"-ERR [SYS/PERM] You may not do that here"
+
+
+def test_a_message_that_cannot_be_read_is_never_taken_for_whole(office: Office) -> None:
+    mail = letters.plain("water@heping.test", "market@heping.test", "大件")
+    before = set((office.folder / "state" / "blobs").rglob("*"))
+    office.accept("water", letters.with_attachment(mail, "a.bin", os.urandom(3_000_000)), "market")
+    [blob] = [
+        path
+        for path in set((office.folder / "state" / "blobs").rglob("*")) - before
+        if path.is_file()
+    ]
+    with logged_in(office, "market") as client:
+        os.truncate(blob, 2_000_000)
+        client.ask(b"RETR 1")
+        with pytest.raises((AssertionError, ConnectionError), match=r"cut|reset"):
+            client.more()
+    blob.unlink()
+    with logged_in(office, "market") as client:
+        assert client.ask(b"RETR 1").startswith(b"-ERR [SYS/TEMP] ")
+        assert client.ask(b"NOOP").startswith(b"+OK")
+    handed = office.sql(
+        "SELECT m.handed_over FROM mailbox_messages m JOIN mailbox_contents c "
+        "ON c.id = m.content_id WHERE c.size > 3000000 AND c.blob LIKE ?",
+        f"%{blob.name.split('.')[0]}%",
+    )
+    assert set(handed) == {None}  # nor in Sent, where it is too
 
 
 def test_a_large_message_is_streamed_octet_for_octet(office: Office) -> None:

@@ -126,15 +126,21 @@ class FolderTree:
             raise Veto("INBOX keeps its name")
         if new.startswith(f"{old}/"):
             raise ValueError("a folder cannot be put into itself")
+        moved = {
+            name: new + name[len(old) :]
+            for name in nodes
+            if name == old or name.startswith(f"{old}/")
+        }
+        for name in moved.values():
+            checked_name(name)  # or nobody could reach it any more
+            if name in nodes and name not in moved:
+                raise FolderExists(name)
         parent = new.rpartition("/")[0]
         if parent and parent not in nodes:
             self.create(conn, owner, parent, now)
         table = self._tables.folders
-        for name, node in nodes.items():
-            if name == old or name.startswith(f"{old}/"):
-                conn.execute(
-                    update(table).where(table.c.id == node.id).values(name=new + name[len(old) :])
-                )
+        for name, other in moved.items():
+            conn.execute(update(table).where(table.c.id == nodes[name].id).values(name=other))
 
     def delete(self, conn: Connection, owner: str, name: str, now: datetime) -> Node:
         """Remove a folder that is empty by now; what is below it stays.

@@ -36,6 +36,7 @@ MAX_NUMBER = (1 << 32) - 1
 MAX_NUMBER64 = (1 << 63) - 1
 _MAX_DEPTH = 50  # of parentheses in a search
 _MAX_KEYS = 1_000
+_MAX_PATTERNS = 100  # of one LIST
 _MAX_ITEMS = 200  # attributes of one FETCH, and header fields of one attribute
 
 _ATOM = re.compile(rb"[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
@@ -423,6 +424,8 @@ class Grammar:
         self.space()
         if not plain and self.follows(b"("):
             patterns, extended = tuple(self.several(self.pattern)), True
+            if len(patterns) > _MAX_PATTERNS:
+                raise SyntaxFault(f"LIST takes at most {_MAX_PATTERNS} patterns")
         else:
             patterns = (self.pattern(),)
         returns: set[str] = set()

@@ -135,7 +135,10 @@ class Matcher:
     def _flag(self, flag: str) -> Test:
         wanted, view, account = flag.lower(), self._selected.view, self._selected.account
         if wanted == "\\seen":
-            return lambda row: row.uid in view.rows and view.is_seen(row.uid, account)
+            # Of the rows as they were when the search began: it may run in a thread, while others
+            # change the view.
+            own = dict(view.own.get(account, {}))
+            return lambda row: own.get(row.uid, row.seen)
         if wanted == "\\recent":
             return lambda row: self._selected.is_recent(row.uid)
         known: dict[str, bool] = {}

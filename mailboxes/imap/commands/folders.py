@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from mailboxes.errors import NoSuchFolder
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import Spot, demand, locate, new_name, rights_in
 from mailboxes.imap.ports import Refusal, not_allowed
-from mailboxes.tree import INBOX, Node
+from mailboxes.tree import INBOX, FolderTree, Node
 
 if TYPE_CHECKING:
     from mailboxes.imap.session import Session
@@ -33,14 +35,11 @@ async def create(session: Session, grammar: Grammar, *, uid: bool) -> Done:
 
     def write(conn: Connection) -> Node:
         tree = services.tree
-        above = {node.name: node for node in tree.nodes(conn, root.owner)}
-        parent = inner.rpartition("/")[0]
-        while parent and parent not in above:
-            parent = parent.rpartition("/")[0]
-        acl = tree.acl(conn, above[parent].id) if parent else {}
+        nodes = tree.nodes(conn, root.owner)
+        acl = _acl_above(tree, conn, nodes, inner)
         if "k" not in rights_in(account, root, acl):
             raise not_allowed()
-        if use and any(node.special_use == use for node in above.values()):
+        if use and any(node.special_use == use for node in nodes):
             raise Refusal(
                 f"There is a mailbox for {use[1:]} already", "已有同一用途的文件夹", code="USEATTR"
             )
@@ -76,6 +75,8 @@ async def delete(session: Session, grammar: Grammar, *, uid: bool) -> Done:
             services.store.expunge(
                 conn, spot.node.id, [row.id for row in rows], now=now, by=account.person
             )
+        elif services.tree.node(conn, spot.root.owner, spot.node.name).id != spot.node.id:
+            raise NoSuchFolder(spot.node.name)  # another has that name now
         else:
             services.tree.delete(conn, spot.root.owner, spot.node.name, now)
         return len(rows)
@@ -106,6 +107,10 @@ async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         return await _empty_inbox(session, spot, inner)
 
     def write(conn: Connection) -> None:
+        nodes = services.tree.nodes(conn, root.owner)
+        acl = _acl_above(services.tree, conn, nodes, inner)
+        if "k" not in rights_in(account, root, acl):
+            raise not_allowed()
         services.tree.rename(conn, root.owner, spot.node.name, inner, now)
         for name, on in services.tree.subscriptions(conn, account.login).items():
             if name == spot.name or name.startswith(f"{spot.name}/"):
@@ -116,8 +121,23 @@ async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     try:
         await services.database.write(write)
     except ValueError as error:
-        raise Refusal(str(error).capitalize(), "不能把文件夹放进它自己", code="CANNOT") from None
+        raise Refusal(
+            str(error).capitalize(),
+            "不能这样改名：文件夹不能放进它自己，各级名称合计最长 500 字、20 层",
+            code="CANNOT",
+        ) from None
     return Done("The mailbox has its new name")
+
+
+def _acl_above(
+    tree: FolderTree, conn: Connection, nodes: Sequence[Node], name: str
+) -> dict[str, str]:
+    """The rights given by hand in the nearest folder that there is above a new one."""
+    ids = {node.name: node.id for node in nodes}
+    parent = name.rpartition("/")[0]
+    while parent and parent not in ids:
+        parent = parent.rpartition("/")[0]
+    return tree.acl(conn, ids[parent]) if parent else {}
 
 
 async def subscribe(session: Session, grammar: Grammar, *, uid: bool) -> Done:

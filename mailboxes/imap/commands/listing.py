@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from mailboxes.errors import NoSuchFolder
 from mailboxes.imap import output
 from mailboxes.imap.done import Done
 from mailboxes.imap.folder_view import index
 from mailboxes.imap.grammar import Grammar
+from mailboxes.imap.patterns import Pattern
 from mailboxes.imap.places import Spot, demand, everything, locate
 from mailboxes.imap.syntax import ListQuery
 
@@ -75,16 +76,15 @@ async def _list(session: Session, query: ListQuery, word: str) -> Done:
         return found, services.tree.subscriptions(conn, account.login)
 
     spots, chosen = await services.database.read(read)
-    wanted = [_pattern(query.reference, pattern) for pattern in query.patterns]
+    wanted = [Pattern(query.reference, pattern) for pattern in query.patterns]
     by_name = {spot.name: spot for spot in spots}
     subscribed = {name for name, on in chosen.items() if on} | {
         name for name, spot in by_name.items() if chosen.get(name, spot.node.subscribed)
     }
     names = _names(by_name, subscribed, query, word)
-    above = _parents([*by_name, *(subscribed if word == "LSUB" else ())])
-    parents = {name for name in above if _has_child(name, by_name)}
+    parents = _parents(by_name)
     for name in sorted(names, key=lambda one: (one != "INBOX", one)):
-        if not any(pattern.fullmatch(name) for pattern in wanted):
+        if not any(pattern.matches(name) for pattern in wanted):
             continue
         spot = by_name.get(name)
         if word == "LSUB":
@@ -96,11 +96,14 @@ async def _list(session: Session, query: ListQuery, word: str) -> Done:
             continue
         _say(session, "LIST", attributes, name, children)
         if spot is not None and query.status and "r" in spot.rights:
-            await _status(session, spot, query.status)
+            try:
+                await _status(session, spot, query.status)
+            except NoSuchFolder:  # it was removed meanwhile
+                continue
         await session.flush_some()
     if word == "LSUB":
         for name in sorted(_parents(subscribed) - subscribed):
-            last = any(p.fullmatch(name) for p in wanted)
+            last = any(pattern.matches(name) for pattern in wanted)
             if last and any(pattern.endswith("%") for pattern in query.patterns):
                 _say(session, "LSUB", ("\\Noselect",), name)
     return Done("That is the list")
@@ -139,13 +142,13 @@ def _attributes(
 
 
 def _child_info(
-    name: str, subscribed: set[str], query: ListQuery, wanted: Sequence[re.Pattern[str]]
+    name: str, subscribed: set[str], query: ListQuery, wanted: Sequence[Pattern]
 ) -> bool:
     """CHILDINFO: a subscribed folder below it is not shown itself."""
     if "RECURSIVEMATCH" not in query.selects:
         return False
     return any(
-        one.startswith(f"{name}/") and not any(p.fullmatch(one) for p in wanted)
+        one.startswith(f"{name}/") and not any(pattern.matches(one) for pattern in wanted)
         for one in subscribed
     )
 
@@ -193,25 +196,9 @@ async def _status(session: Session, spot: Spot, items: Sequence[str]) -> None:
     )
 
 
-def _pattern(reference: str, pattern: str) -> re.Pattern[str]:
-    """`*` is any letters, `%` any but the separator; INBOX has any case."""
-    whole = pattern if pattern.startswith("/") else reference + pattern
-    if whole.upper() == "INBOX":
-        whole = "INBOX"
-    pieces = re.split(r"([*%])", whole)
-    text = "".join(
-        ".*" if piece == "*" else "[^/]*" if piece == "%" else re.escape(piece) for piece in pieces
-    )
-    return re.compile(re.sub(r"(?:\.\*)+", ".*", text), re.DOTALL)
-
-
 def _parents(names: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for name in names:
         levels = name.split("/")
         found.update("/".join(levels[:n]) for n in range(1, len(levels)))
     return found
-
-
-def _has_child(name: str, names: Iterable[str]) -> bool:
-    return any(one.startswith(f"{name}/") for one in names)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mailboxes.imap.commands.transfer import expunge_deleted
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
-from mailboxes.imap.places import demand, locate
+from mailboxes.imap.places import Spot, demand, locate
 from mailboxes.imap.selected import NEVER, Selected
 from mailboxes.imap.syntax import QResync, chosen, numbers_text
 
@@ -62,9 +62,20 @@ async def _open(session: Session, grammar: Grammar, *, readonly: bool) -> Done:
         view, spot.name, spot.root.owner, account.login, spot.rights, readonly=readonly
     )
     session.state.selected = selected
+    try:
+        await _present(session, selected, spot, options.qresync)
+    except BaseException:
+        session.unselect()
+        raise
+    return Done("Selected", "READ-ONLY" if readonly else "READ-WRITE")
+
+
+async def _present(session: Session, selected: Selected, spot: Spot, known: QResync | None) -> None:
+    """All that the client is told of a folder that it selects."""
+    view, account = selected.view, session.account
     if session.state.rev2:
         selected.claimed = NEVER
-    elif readonly:
+    elif selected.readonly:
         selected.claim(spot.node.recent, view.state.uidnext)
     elif spot.node.recent < view.state.uidnext:
         await session.claim_recent(selected)
@@ -84,9 +95,8 @@ async def _open(session: Session, grammar: Grammar, *, readonly: bool) -> Done:
     session.untagged(f"OK [UIDNEXT {view.state.uidnext}] The next UID")
     session.untagged(f"OK [HIGHESTMODSEQ {view.state.modseq}] The newest change")
     session.untagged(f"OK [MAILBOXID ({spot.node.object_id})] This mailbox, whatever its name")
-    if options.qresync is not None:
-        await _resync(session, selected, options.qresync)
-    return Done("Selected", "READ-ONLY" if readonly else "READ-WRITE")
+    if known is not None:
+        await _resync(session, selected, known)
 
 
 def _say_list(session: Session, name: str) -> None:

@@ -119,32 +119,34 @@ async def test_what_was_handed_over_is_recorded_after_the_database_was_away(
     assert len(calls) == 2
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
-        "BODY.PEEK[HEADER]", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "BODY.PEEK[TEXT]<5.10>",
-        "BODY.PEEK[1]<100000.7>", "RFC822.HEADER", "BINARY.SIZE[1]", "BODY.PEEK[]<0.100>",
-        "BODY.PEEK[]<199990.9999>", "BODY.PEEK[]<300000.10>", "RFC822",
-    ],
+CUTS = (
+    "BODY.PEEK[HEADER]", "BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "BODY.PEEK[TEXT]<5.10>",
+    "BODY.PEEK[1]<100000.7>", "RFC822.HEADER", "BINARY.SIZE[1]", "BODY.PEEK[]<0.100>",
+    "BODY.PEEK[]<199990.9999>", "BODY.PEEK[]<300000.10>", "RFC822",
 )  # fmt: skip
-async def test_large_messages_in_rows_are_cut_like_small_ones(room: Mailroom, item: str) -> None:
+
+
+async def test_large_messages_in_rows_are_cut_like_small_ones(room: Mailroom) -> None:
     """Those are read by octets, not as a whole."""
     client = await room.client(select="INBOX")
     octets = letter(7, 200_000)
     await client.append(octets)
-    [line] = await client.ok(f"FETCH 1 {item}")
-    start, _, length = re.search(r"(?:<(\d+)(\.)(\d+)>)?\Z", item).groups()  # type: ignore[union-attr]
     body_at = octets.index(b"\r\n\r\n") + 4
-    whole = {
-        "BODY.PEEK[HEADER]": octets[:body_at], "RFC822.HEADER": octets[:body_at],
-        "BODY.PEEK[HEADER.FIELDS (SUBJECT)]": b"Subject: letter 7\r\n\r\n",
-        "BODY.PEEK[TEXT]": octets[body_at:], "BODY.PEEK[1]": octets[body_at:],
-    }.get(item.partition("<")[0], octets)  # fmt: skip
-    if item.startswith("BINARY.SIZE"):
-        assert line == b"* 1 FETCH (BINARY.SIZE[1] %d)" % len(octets[body_at:])
-        return
-    wanted = whole if start is None else whole[int(start) : int(start) + int(length)]
-    assert b"{%d}\r\n%s" % (len(wanted), wanted) in line
+    for item in CUTS:
+        [line] = await client.ok(f"FETCH 1 {item}")
+        if item.startswith("BINARY.SIZE"):
+            assert line == b"* 1 FETCH (BINARY.SIZE[1] %d)" % len(octets[body_at:])
+            continue
+        name, _, cut = item.partition("<")
+        wanted = {
+            "BODY.PEEK[HEADER]": octets[:body_at], "RFC822.HEADER": octets[:body_at],
+            "BODY.PEEK[HEADER.FIELDS (SUBJECT)]": b"Subject: letter 7\r\n\r\n",
+            "BODY.PEEK[TEXT]": octets[body_at:], "BODY.PEEK[1]": octets[body_at:],
+        }.get(name, octets)  # fmt: skip
+        if cut:
+            start, length = map(int, cut.rstrip(">").split("."))
+            wanted = wanted[start : start + length]
+        assert b"{%d}\r\n%s" % (len(wanted), wanted) in line, item
 
 
 async def test_a_fetch_takes_no_more_attributes_than_any_client_needs(room: Mailroom) -> None:

@@ -25,6 +25,15 @@ class Spot:
         """Its name, as the account sees it."""
         return self.root.name(self.node.name)
 
+    @property
+    def use(self) -> str:
+        """What it is for, such as \\Sent (RFC 6154): only in the account's own mailbox.
+
+        Or Thunderbird, which takes the first folder of a use, would keep what a person deletes,
+        sends and drafts in their unit's mailbox, for all to read.
+        """
+        return "" if self.root.prefix else self.node.special_use
+
 
 def locate(tree: FolderTree, conn: Connection, account: Account, name: str) -> Spot:
     """The folder of that name. Raises Refusal if there is none that the account may know of."""

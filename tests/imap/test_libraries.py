@@ -109,6 +109,20 @@ def test_imapclient_files_flags_and_searches_with_chinese_names(office: Office) 
     assert [one.uid for one in look.letters("INBOX")] == list(range(3, TOTAL + 1))
 
 
+def test_a_unit_s_folders_have_no_uses_for_a_person_who_sees_them_too(office: Office) -> None:
+    """Thunderbird took the unit's 已删除 and 已发送 for those of the person."""
+    unit, person = Look(office, "water").folders(), Look(office, "water-li").folders()
+    shared = {name: said for name, said in person.items() if name.startswith("单位信箱/水务局/")}
+    assert {name.removeprefix("单位信箱/水务局/") for name in shared} == set(unit)
+    for use in ("Trash", "Sent", "Drafts", "Archive"):
+        [own] = [name for name, said in unit.items() if f"\\{use}" in said]
+        assert [name for name, said in person.items() if f"\\{use}" in said] == [own]
+    with Look(office, "water-li").session() as client:
+        listed = client._simple_command("LIST", "(SPECIAL-USE)", '""', '"*"')[0]
+        assert listed == "OK"
+        assert len(client.response("LIST")[1]) == 4
+
+
 def test_imapclient_is_told_of_new_mail_while_it_idles(office: Office) -> None:
     look = Look(office, "parks")
     with IMAPClient("localhost", office.imaps_port, ssl_context=office.trust) as client:

@@ -121,7 +121,7 @@ def _names(by_name: dict[str, Spot], subscribed: set[str], query: ListQuery, wor
     else:
         names = set(by_name) | _parents(by_name)
     if special:
-        names = {name for name in names if name in by_name and by_name[name].node.special_use}
+        names = {name for name in names if name in by_name and by_name[name].use}
     return names
 
 
@@ -136,8 +136,8 @@ def _attributes(
     if name in subscribed and ("SUBSCRIBED" in query.selects or "SUBSCRIBED" in query.returns):
         found.append("\\Subscribed")
     found.append("\\HasChildren" if name in parents else "\\HasNoChildren")
-    if spot is not None and spot.node.special_use:
-        found.append(spot.node.special_use)
+    if spot is not None and spot.use:
+        found.append(spot.use)
     return found
 
 

@@ -33,6 +33,7 @@ from gateway.console.meters import DoorMeter
 from gateway.console.metrics import Metrics
 from gateway.directory.logins import Authenticator
 from gateway.errors import TaskEnded
+from gateway.exchange.fullness import Fullness
 from gateway.expiry import CertificateWatch
 from gateway.fsck.notice import Notice as Checked
 from gateway.intake.door import IMAP, POP3, SUBMISSION, Door, Service
@@ -280,6 +281,7 @@ class PostOffice:
         self.health.add(
             "certificate", CertificateWatch(self.config, self.clock).ending, grave=False
         )
+        self.health.add("quota", Fullness(self.database, self.config).full, grave=False)
         self.health.add("fsck", Checked(self.database).faults, grave=False)
         if self.crew is not None:
             self.health.add("workers", self.crew.health)

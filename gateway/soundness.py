@@ -80,6 +80,11 @@ def find_advice(config: Config) -> list[str]:
     advice = []
     with suppress(YizhanError):  # a certificate that cannot be read is a fault already
         advice += find_endings(config, SystemClock().now())
+    if config.mailboxes is None:
+        advice.append(
+            "mailboxes: there is no door to the mailboxes, so nobody reads by IMAP or POP3; add "
+            "[[mailboxes.listeners]]"
+        )
     certificate = config.recovery.certificate
     if certificate is None:
         if config.blobs.encrypt_at_rest:

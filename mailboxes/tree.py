@@ -44,6 +44,15 @@ class Node:
         return f"F{self.id}-{self.uidvalidity}"
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How full a mailbox is."""
+
+    owner: str
+    octets: int
+    limit: int
+
+
 class FolderTree:
     """The folders of all owners."""
 
@@ -261,6 +270,22 @@ class FolderTree:
         """Set the owner's own limit; None: as the office has it, 0: none."""
         owners = self._tables.owners
         conn.execute(update(owners).where(owners.c.owner == owner).values(quota=octets))
+
+    def fullest(self, conn: Connection, general: int, part: float = 1.0) -> list[Fill]:
+        """The mailboxes that have reached that part of their limit, the fullest first; `general` is
+        the limit of those that have none of their own, 0: none."""
+        folders, owners = self._tables.folders, self._tables.owners
+        limit = func.coalesce(owners.c.quota, general)
+        octets = func.coalesce(func.sum(folders.c.octets), 0)
+        query = (
+            select(owners.c.owner, octets.label("octets"), limit.label("most"))
+            .join(folders, folders.c.owner_id == owners.c.id)
+            .where(limit > 0)
+            .group_by(owners.c.id, owners.c.owner, owners.c.quota)
+            .having(octets >= limit * part)
+        )
+        found = [Fill(row.owner, int(row.octets), int(row.most)) for row in conn.execute(query)]
+        return sorted(found, key=lambda one: (-one.octets / one.limit, one.owner))
 
     def _hold_owner(self, conn: Connection, owner: str, now: datetime) -> tuple[int, int]:
         """Lock the owner; its id and a UIDVALIDITY that no folder of theirs has had."""

@@ -19,7 +19,7 @@ from gateway.store import identity, migrate
 from gateway.store.database import Database
 from gateway.survey.doors import check_doors, check_process
 from gateway.survey.finding import Finding, Weight, advice
-from gateway.survey.keeping import check_backups, check_ends, check_fsck, check_held
+from gateway.survey.keeping import check_backups, check_ends, check_fsck, check_held, check_quota
 from gateway.survey.machine import check_clock, check_disks, check_files, check_name
 from gateway.survey.people import check_people
 from gateway.survey.running import look
@@ -67,6 +67,7 @@ def _examine_database(config: Config, now: datetime) -> list[Examination]:
             "backup": lambda: database.read_now(lambda c: [*check_backups(c, config, now)]),
             "fsck": lambda: database.read_now(lambda c: [*check_fsck(c, now)]),
             "restore": lambda: database.read_now(lambda c: [*check_held(c)]),
+            "quota": lambda: database.read_now(lambda c: [*check_quota(c, config)]),
             "keys": lambda: database.read_now(lambda c: [*check_ends(c, config, now)]),
             "units": lambda: database.read_now(
                 lambda c: [*check_people(c, config.office.domain, now)]

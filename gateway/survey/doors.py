@@ -31,7 +31,7 @@ _MAILBOX = {
     "imap": _Manners(b"* OK", ((b"1 STARTTLS\r\n", b"1 OK"),), b"2 LOGOUT\r\n"),
     "pop3": _Manners(b"+OK", ((b"STLS\r\n", b"+OK"),), b"QUIT\r\n"),
 }
-_ASKED_ELSEWHERE = ("backup", "fsck", "held", "disk")  # by probes that say what to do
+_ASKED_ELSEWHERE = ("backup", "fsck", "held", "disk", "quota")  # by probes that say what to do
 
 
 def check_process(config: Config, running: Running) -> Iterator[Finding]:

@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.config import Config
+from gateway.exchange.fullness import TREE, general_limit
 from gateway.store.facts import Fact, recall
 from gateway.survey.ends import find_ends
 from gateway.survey.finding import Finding, advice
 
 _OLD_FSCK = timedelta(days=92)
+_NEARLY = 0.9  # of a mailbox's limit
 
 
 def check_backups(connection: Connection, config: Config, now: datetime) -> Iterator[Finding]:
@@ -52,6 +54,19 @@ def check_fsck(connection: Connection, now: datetime) -> Iterator[Finding]:
         )
     elif now - done.at > _OLD_FSCK:
         yield advice(f"the last check of everything was on {done.at:%Y-%m-%d}", "`yizhan fsck`")
+
+
+def check_quota(connection: Connection, config: Config) -> Iterator[Finding]:
+    """Whether mailboxes are full, or will be soon."""
+    close = TREE.fullest(connection, general_limit(config), _NEARLY)
+    for one in close:
+        full = one.octets >= one.limit
+        made = Finding if full else advice
+        said = "is full, so that nothing can be filed there" if full else "will be full soon"
+        yield made(
+            f"the mailbox {one.owner} {said}: {one.octets / 1e6:,.0f} of {one.limit / 1e6:,.0f} MB",
+            f"let the unit delete or archive something, or `yizhan mailbox quota {one.owner} SIZE`",
+        )
 
 
 def check_held(connection: Connection) -> Iterator[Finding]:

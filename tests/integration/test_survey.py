@@ -223,3 +223,20 @@ def test_a_stopped_office_is_said_to_be_stopped(
     shutil.move(office.folder / "state" / "yizhan.db", tmp_path)
     parts = {part for part, _ in found(office).values()}
     assert {"process", "database"} <= parts
+
+
+def test_a_mailbox_that_is_full_is_found_and_one_that_will_be(office: Office) -> None:
+    office.accept("office", letters.plain("office", "water", "函"), "water")
+    used = office.json("mailbox", "quota", "water")["octets"]
+    try:
+        office.run("mailbox", "quota", "water", "1")
+        part, remedy = said(office, "the mailbox unit:water is full")
+        assert part == "quota" and "yizhan mailbox quota unit:water" in remedy
+        status = office.run("status").stdout
+        assert "!   quota" in status and "mailboxes are full" in status
+        office.run("mailbox", "quota", "water", str(used + 1))
+        assert said(office, "the mailbox unit:water will be full soon")[0] == "quota"
+        office.accept("office", letters.plain("office", "water", "函二"), "water")  # has room
+    finally:
+        office.run("mailbox", "quota", "water", "office")
+    assert not [one for one in found(office) if "mailbox unit:water" in one]

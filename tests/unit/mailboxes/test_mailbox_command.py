@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Connection
 from typer.testing import CliRunner
 
+from gateway import config_file
 from gateway.cli.mailbox import app
+from gateway.directory import changes, demo_office
 from gateway.errors import CommandError
 from gateway.exchange.mailroom import open_mailboxes
 from gateway.store import identity
@@ -51,6 +53,7 @@ def config(tmp_path: Path, databases: Databases) -> str:
     store = open_mailboxes(FileBlobs(state / "blobs"))
 
     def fill(conn: Connection) -> None:
+        demo_office.populate(conn, "heping.test", {}, "test", NOW)
         store.ensure_mailbox(conn, "unit:water", [FolderSpec("INBOX"), FolderSpec("回执")], NOW)
         content_id = store.add_content(
             conn, Content.of_octets(MAIL, key="doc", kind="receipt"), NOW
@@ -102,3 +105,61 @@ def test_a_wrong_name_is_one_sentence(config: str, tmp_path: Path) -> None:
     ):
         with pytest.raises(CommandError):
             run(*words, "-c", config)
+
+
+def test_a_quota_is_shown_set_and_taken_back(config: str) -> None:
+    def quota(*words: str) -> dict[str, object]:
+        found: dict[str, object] = json.loads(run("quota", *words, "--json", "-c", config))
+        return found
+
+    assert quota("water") == {
+        "owner": "unit:water", "octets": len(MAIL), "messages": 1, "limit": None, "own": False,
+    }  # fmt: skip
+    assert quota("water", "2GB")["limit"] == 2 * 10**9
+    assert quota("water", "1.5 MiB")["limit"] == 3 * 2**19
+    assert quota("water")["own"] is True
+    assert "1.6 MB may be in it (0% of it), set for" in run("quota", "water", "-c", config)
+    assert (quota("water", "none")["limit"], quota("water")["own"]) == (None, True)
+    assert quota("water", "office")["own"] is False
+    for wrong in ("2XB", "-1GB", "0", "iB", "much"):
+        with pytest.raises(CommandError, match="is no size"):
+            run("quota", "water", "-c", config, "--", wrong)
+    with pytest.raises(CommandError, match="no mailbox unit:none"):
+        run("quota", "none", "-c", config)
+
+
+def test_rights_are_shown_given_and_taken_back(config: str) -> None:
+    def rights(*words: str) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads(
+            run("rights", "water", "INBOX", *words, "--json", "-c", config)
+        )
+        return found
+
+    usual = rights()["accounts"]
+    assert usual["water"] and "finance" not in usual
+    assert rights("--set", "water", "lr")["accounts"] == {**usual, "water": "lr"}
+    assert rights()["given"] == {"water": "lr"}
+    assert rights("--set", "$clerk", "none")["given"] == {"water": "lr", "$clerk": ""}
+    rights("--set", "$clerk", "role")
+    assert rights("--set", "water", "role") == {
+        "owner": "unit:water", "folder": "INBOX", "given": {}, "accounts": usual,
+    }  # fmt: skip
+    assert "water" in run("rights", "water", "INBOX", "-c", config)
+    for who, letters in (("nobody", "lr"), ("$king", "lr"), ("water", "lrz")):
+        with pytest.raises(CommandError):
+            rights("--set", who, letters)
+    with pytest.raises(CommandError, match="has no folder None"):
+        run("rights", "water", "None", "-c", config)
+
+
+def test_what_was_set_stands_in_the_log_of_changes(config: str) -> None:
+    run("quota", "water", "2GB", "-c", config)
+    run("rights", "water", "INBOX", "--set", "water", "lr", "-c", config)
+    settings = config_file.load(Path(config))
+    database = Database(settings.state.database_url, readers=1)
+    found = database.read_now(lambda c: changes.log(c, kind="mailbox"))
+    database.stop()
+    assert [(one.action, one.key) for one in found] == [
+        ("rights", "unit:water"), ("quota", "unit:water"),
+    ]  # fmt: skip
+    assert json.loads(found[1].after) == {"octets": 2 * 10**9}

@@ -20,7 +20,7 @@ from mailboxes.events import Act, NoEvents, Person
 from mailboxes.scan import scan
 from mailboxes.store import FolderSpec, MailboxStore
 from mailboxes.tables import make_tables
-from mailboxes.tree import FolderTree
+from mailboxes.tree import Fill, FolderTree
 from mailboxes.view import restructure, view_of
 
 NOW = datetime(2026, 11, 21, 9, 30, 0, 123_000, tzinfo=UTC)
@@ -251,6 +251,24 @@ def test_nothing_is_put_into_a_folder_that_was_removed_meanwhile(
             with pytest.raises(NoSuchFolder):
                 act()
         assert [one.id for one in store.messages(conn, inbox)] == [message]
+
+    database.write_now(work)
+
+
+def test_the_fullest_mailboxes_are_named_by_their_own_limit_or_the_general_one(
+    database: Database, store: MailboxStore, metadata: MetaData
+) -> None:
+    tree, size = FolderTree(make_tables(metadata)), len(MAIL)
+
+    def work(conn: Connection) -> None:
+        for owner, limit in (("unit:a", size), ("unit:b", None), ("unit:c", 0), ("unit:d", 1)):
+            filled(conn, store, receipt(), owner)
+            tree.limit(conn, owner, limit)
+        assert tree.fullest(conn, 0) == [Fill("unit:d", size, 1), Fill("unit:a", size, size)]
+        general = size + 1
+        assert [one.owner for one in tree.fullest(conn, general)] == ["unit:d", "unit:a"]
+        some = tree.fullest(conn, general, 0.9)
+        assert [one.owner for one in some] == ["unit:d", "unit:a", "unit:b"]
 
     database.write_now(work)
 

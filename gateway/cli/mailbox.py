@@ -270,8 +270,8 @@ def rights(
     """Show who may do what in a folder, or give rights by hand.
 
     Letters: l see it, r read, s mark as read, w other flags, i put in, p (unused), k make folders
-    below it, x delete it, t mark as deleted, e remove, a give rights. Only accounts of the
-    mailbox's unit see it, whatever they are given.
+    below it, x delete it, t mark as deleted, e remove; a, give rights, is the role's alone. Only
+    accounts of the mailbox's unit see it, whatever they are given.
 
     Example: yizhan mailbox rights unit:water 文件柜 --set water-li lrs
     """
@@ -280,7 +280,7 @@ def rights(
     from gateway.exchange.mailroom import tables
     from gateway.intake.rights import mail_account
     from mailboxes.errors import NoSuchFolder
-    from mailboxes.imap.account import effective
+    from mailboxes.imap.places import rights_in
     from mailboxes.tree import FolderTree
 
     tree = FolderTree(tables)
@@ -307,9 +307,7 @@ def rights(
                 known = mail_account(directory, account, "", "")
                 for root in known.roots if account.active else ():
                     if root.owner == owner:
-                        seen[account.login] = effective(
-                            by_hand, account.login, known.identifiers, root.rights
-                        )
+                        seen[account.login] = rights_in(known, root, by_hand)
             return by_hand, seen
 
         run = office.database.read_now if given is None else office.database.write_now

@@ -39,7 +39,7 @@ COMMANDS = {
     "policy": "Rules: test, explain, checks, rules.",
     "document": "Documents: list, show, export.",
     "delivery": "Deliveries: sign, return, in a unit's name.",
-    "mailbox": "Mailboxes: list, show, export.",
+    "mailbox": "Mailboxes: list, show, export, quota, rights.",
     "receipt": "Verify a receipt.",
     "fsck": "Check that nothing is lost, double or changed; repair what can be.",
     "backup": "Backups: make, verify, list.",

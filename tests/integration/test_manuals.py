@@ -71,11 +71,14 @@ def test_readme_can_be_typed_from_top_to_bottom(
         command
         for command in manuals.console_commands(ROOT / "README.md")
         if not command.startswith("make ")
-    ).replace(":2587", f":{office.submission_port}")
+    )
+    for written, port in ((":2587", office.submission_port), (":2993", office.imaps_port)):
+        typed = typed.replace(written, f":{port}")
     said = type_in(typed, folder, os.environ["PATH"])
     replies = re.findall(r"250 2\.0\.0 ([0-9a-z]{26}) accepted", said.stdout + said.stderr)
     assert replies, said.stderr  # swaks shows the dialogue, curl does not
     assert "office has signed for" in said.stdout
+    assert "* STATUS INBOX (MESSAGES " in said.stdout
     assert "NOT " not in said.stdout
     assert said.stdout.count("The receipt is genuine.") >= 2
 

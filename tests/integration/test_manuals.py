@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -116,7 +117,7 @@ STAND_INS = {
 
 
 # What only an office that runs, and has mail, can answer: typed beside one, below.
-LIVING = ("yizhan doctor", "yizhan log ")
+LIVING = ("yizhan doctor", "yizhan log ", "yizhan search ")
 # Pages that are typed from top to bottom by the tests above; both READMEs tell to type the same.
 WHOLE = {"README.md", "README.zh-CN.md", "operation.md"}
 # What the other pages say of the machine, and what stands for it here.
@@ -173,6 +174,8 @@ def test_every_command_of_every_other_page_can_be_typed_beside_a_running_office(
     with office.running():
         report = letters.plain("water", "office", "和水报〔2026〕13号 关于河道水位的报告")
         office.accept("water", report, "office")
+        office.accept("water", letters.plain("water", "office", "关于防汛值守的报告"), "office")
+        until_found(office, "防汛", "值守")
         for page, line in wanted:
             if line.startswith("yizhan doctor"):  # a page has renewed the certificate
                 office.reload()
@@ -181,6 +184,14 @@ def test_every_command_of_every_other_page_can_be_typed_beside_a_running_office(
                 here = here.replace(words, instead)
             done = type_in(here, folder, path, YIZHAN_CONFIG=str(office.config))
             assert "error of the program" not in done.stderr, f"{page.name}: {line}"
+
+
+def until_found(office: Office, *words: str) -> None:
+    """Wait until the index has it."""
+    ends = time.monotonic() + 30
+    while office.run("search", *words, check=False).returncode:
+        assert time.monotonic() < ends, office.log
+        time.sleep(0.2)
 
 
 @pytest.fixture

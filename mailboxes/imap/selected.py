@@ -35,11 +35,15 @@ class Selected:
         self.readonly = readonly
         self.claimed = 0  # the UID up to which somebody was told of what is \\Recent
         self._recent: list[tuple[int, int]] = []  # UIDs that are so for this client: from, up to
-        self.uids: array[int] = view.uids
-        self.told = view.state.modseq
-        self.keywords = len(view.keywords)
+        self.begin()
         self.saved: list[int] = []  # UIDs, of SEARCH with SAVE (RFC 5182)
         self._gone: set[int] = set()  # UIDs that the client still counts
+
+    def begin(self) -> None:
+        """What the client is about to be told is what the view knows at this moment."""
+        self.uids: array[int] = self.view.uids
+        self.told = self.view.state.modseq
+        self.keywords = len(self.view.keywords)
 
     @property
     def folder_id(self) -> int:

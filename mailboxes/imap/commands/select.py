@@ -81,6 +81,9 @@ async def _present(session: Session, selected: Selected, spot: Spot, known: QRes
         await session.claim_recent(selected)
     else:
         selected.claimed = view.state.uidnext
+    # Others may have changed the view meanwhile: all that follows must be of one moment, or a
+    # client that is told a HIGHESTMODSEQ later than its messages would never hear of the others.
+    selected.begin()
     session.write(selected.flags_line())
     session.write(selected.permanent_flags_line())
     session.untagged(f"{len(selected.uids)} EXISTS")

@@ -8,21 +8,18 @@ streamed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import Connection
 
-from mailboxes.decode import decode_body
 from mailboxes.imap import output
 from mailboxes.imap.done import Done
 from mailboxes.imap.folder_view import Row
 from mailboxes.imap.grammar import Grammar
-from mailboxes.imap.loading import Loaded, object_id_of
 from mailboxes.imap.ports import Refusal
-from mailboxes.imap.sections import choose_fields, find_part, is_message, section_range
+from mailboxes.imap.rendering import Answer, Stream, label_of, render
 from mailboxes.imap.syntax import FetchItem, FetchQuery, NumberSet, chosen, numbers_text
 from mailboxes.wire import Gone
 
@@ -33,26 +30,9 @@ log = structlog.get_logger("imap")
 
 _FIRST_RUN, _RUN = 32, 256  # messages
 _RUN_OCTETS = 4_194_304  # of messages that are read whole in one run
-_LONG = 262_144  # octets of a section that is streamed
-_PIECE = 65_536
 _STEP = 500  # messages in one transaction
 _ROW_ITEMS = frozenset({"FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "THREADID"})
 _SHAPES = frozenset({"ENVELOPE", "BODYSTRUCTURE", "BODY"})
-_ENCODINGS = frozenset({
-    "", "7bit", "8bit", "binary", "base64", "quoted-printable", "x-uuencode", "uuencode",
-})  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """An answer that is too long to be held."""
-
-    start: bytes
-    length: int
-    pieces: Iterator[bytes]
-
-
-Answer = bytes | _Stream
 _Maker = Callable[[Row], bytes] | int
 
 
@@ -135,7 +115,9 @@ class _Fetcher:
         self._contents = [item for item in items if item.name not in _ROW_ITEMS]
         self._shapes_only = all(item.name in _SHAPES for item in self._contents)
         self._bodies = sum(_is_body(item) for item in self._contents)
-        self._names = [f"{_label(item).decode('latin-1')}{item.partial}" for item in self._contents]
+        self._names = [
+            f"{label_of(item).decode('latin-1')}{item.partial}" for item in self._contents
+        ]
         self._wholes = [item for item in self._contents if _may_be_whole(item)]
         self._handed: dict[int, int] = {}  # UID -> message id
 
@@ -170,7 +152,7 @@ class _Fetcher:
                 lost += 1
                 continue
             for part in parts:
-                if isinstance(part, _Stream):
+                if isinstance(part, Stream):
                     await self._stream(part)
                 else:
                     session.write(part)
@@ -220,7 +202,7 @@ class _Fetcher:
             loader = self._services.loader
             contents = loader.load(conn, missing, octets=not self._shapes_only)
             return {
-                content_id: [_render(content, item) for item in items]
+                content_id: [render(content, item) for item in items]
                 for content_id, content in contents.items()
             }
 
@@ -250,7 +232,7 @@ class _Fetcher:
         made: list[tuple[bytes, _Maker]] = []
         place = 0
         for number, item in enumerate(items):
-            label = _label(item) if number == 0 else b" " + _label(item)
+            label = label_of(item) if number == 0 else b" " + label_of(item)
             if item.name in of_row:
                 made.append((label, of_row[item.name]))
             else:
@@ -258,7 +240,7 @@ class _Fetcher:
                 place += 1
         return made
 
-    async def _stream(self, stream: _Stream) -> None:
+    async def _stream(self, stream: Stream) -> None:
         """Raises Gone if it cannot go on: in the middle of a literal, nothing else can be said."""
         session = self._session
         session.write(stream.start)
@@ -322,135 +304,3 @@ def _is_whole(item: FetchItem, size: int) -> bool:
     if item.section.part or item.section.text:
         return False
     return item.partial is None or item.partial[0] + item.partial[1] >= size
-
-
-def _label(item: FetchItem) -> bytes:
-    """The item's name in the answer, with a blank behind it."""
-    section = item.section
-    if section is None:
-        return item.name.encode() + b" "
-    words = ".".join(map(str, section.part))
-    if section.text:
-        words += ("." if words else "") + section.text
-    inside = words.encode()
-    if section.fields:
-        inside += b" (%s)" % b" ".join(output.astring(name) for name in section.fields)
-    origin = b"<%d>" % item.partial[0] if item.partial else b""
-    return b"%s[%s]%s " % (item.name.removesuffix("[]").encode(), inside, origin)
-
-
-def _render(content: Loaded, item: FetchItem) -> Answer:
-    """The value of one item; runs in a thread."""
-    return _RENDER[item.name](content, item)
-
-
-def _emailid(content: Loaded, _item: FetchItem) -> bytes:
-    return b"(%s)" % object_id_of(content.row.digest).encode("ascii")
-
-
-def _header(content: Loaded, item: FetchItem) -> Answer:
-    return _cut(item, content.header)
-
-
-def _body(content: Loaded, item: FetchItem) -> Answer:
-    section = item.section
-    assert section is not None  # noqa: S101  # the grammar gives BODY[] one
-    if section.text.startswith("HEADER.FIELDS"):
-        return _fields(content, item)
-    if section.text == "HEADER" and not section.part:
-        return _header(content, item)
-    if not section.part and not section.text:
-        return _octets(content, item, 0, content.row.size)
-    found = section_range(content.structure, content.row.size, section)
-    if found is None:
-        return b"NIL"
-    return _octets(content, item, *found)
-
-
-def _fields(content: Loaded, item: FetchItem) -> Answer:
-    section = item.section
-    assert section is not None  # noqa: S101
-    if section.part:
-        part = find_part(content.structure, section.part)
-        if part is None or not is_message(part):
-            return b"NIL"
-        message = part.children[0]
-        start = message.header_start
-        header = content.octets(start, message.body_start - start)
-    else:
-        header = content.header
-    leave_out = section.text.endswith(".NOT")
-    return _cut(item, choose_fields(header, section.fields, leave_out=leave_out))
-
-
-def _rfc822(content: Loaded, item: FetchItem) -> Answer:
-    return _octets(content, item, 0, content.row.size)
-
-
-def _rfc822_text(content: Loaded, item: FetchItem) -> Answer:
-    return _octets(content, item, content.structure.body_start, content.row.size)
-
-
-def _octets(content: Loaded, item: FetchItem, start: int, end: int) -> Answer:
-    """A run of octets, or the part of it that is asked for."""
-    if item.partial is not None:
-        first, length = item.partial
-        start, end = min(start + first, end), min(start + first + length, end)
-    length = end - start
-    if length > _LONG:
-        return _Stream(b"{%d}\r\n" % length, length, content.pieces(start, length, _PIECE))
-    if content.row.size <= _LONG and content.row.blob:
-        octets = content.whole[start:end]
-    else:
-        octets = content.octets(start, length)
-    return output.literal(octets)
-
-
-def _cut(item: FetchItem, octets: bytes) -> bytes:
-    if item.partial is not None:
-        octets = octets[item.partial[0] : item.partial[0] + item.partial[1]]
-    return output.literal(octets)
-
-
-def _binary(content: Loaded, item: FetchItem) -> Answer:
-    decoded = _decoded(content, item)
-    if decoded is None:
-        return b"NIL"
-    if item.partial is not None:
-        decoded = decoded[item.partial[0] : item.partial[0] + item.partial[1]]
-    return output.binary(decoded)
-
-
-def _binary_size(content: Loaded, item: FetchItem) -> Answer:
-    decoded = _decoded(content, item)
-    return b"NIL" if decoded is None else b"%d" % len(decoded)
-
-
-def _decoded(content: Loaded, item: FetchItem) -> bytes | None:
-    section = item.section
-    assert section is not None  # noqa: S101
-    if not section.part:
-        return content.whole
-    part = find_part(content.structure, section.part)
-    if part is None:
-        return None
-    octets = content.octets(part.body_start, part.body_end - part.body_start)
-    if part.children:
-        return octets
-    if part.encoding not in _ENCODINGS:
-        raise Refusal("The encoding of that part is not known", code="UNKNOWN-CTE")
-    return decode_body(octets, part.encoding)
-
-
-_RENDER: dict[str, Callable[[Loaded, FetchItem], Answer]] = {
-    "ENVELOPE": lambda content, _: output.envelope(content.row.envelope),
-    "BODYSTRUCTURE": lambda content, _: output.bodystructure(content.row.bodystructure),
-    "BODY": lambda content, _: output.body(content.row.bodystructure),
-    "EMAILID": _emailid,
-    "RFC822": _rfc822,
-    "RFC822.HEADER": _header,
-    "RFC822.TEXT": _rfc822_text,
-    "BODY[]": _body,
-    "BINARY[]": _binary,
-    "BINARY.SIZE[]": _binary_size,
-}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from mailboxes.imap.commands import fetch
+from mailboxes.imap import rendering
 from mailboxes.imap.remembering import Rendered
 from tests.mailroom import Mailroom
 
@@ -42,8 +42,8 @@ async def test_a_message_that_goes_while_its_body_is_sent_is_sent_whole(
     room: Mailroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its flags were looked up behind the body, when there were none any more."""
-    monkeypatch.setattr(fetch, "_LONG", 1_000)
-    monkeypatch.setattr(fetch, "_PIECE", 500)
+    monkeypatch.setattr(rendering, "_LONG", 1_000)
+    monkeypatch.setattr(rendering, "_PIECE", 500)
     first = await room.client(select="INBOX")
     second = await room.client(select="INBOX")
     octets = letter(1, 600_000)
@@ -68,22 +68,22 @@ async def test_a_body_that_cannot_be_read_to_its_end_ends_the_connection(
     room: Mailroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tagged NO would be taken for a part of the message."""
-    monkeypatch.setattr(fetch, "_LONG", 1_000)
+    monkeypatch.setattr(rendering, "_LONG", 1_000)
     client = await room.client(select="INBOX")
     await client.append(letter(1, 200_000))
-    real = fetch._octets
+    real = rendering._octets
 
     def broken(*arguments: Any) -> Any:
         stream = real(*arguments)
-        assert isinstance(stream, fetch._Stream)
+        assert isinstance(stream, rendering.Stream)
 
         def pieces() -> Any:
             yield next(stream.pieces)
             raise OSError("the disk has failed")
 
-        return fetch._Stream(stream.start, stream.length, pieces())
+        return rendering.Stream(stream.start, stream.length, pieces())
 
-    monkeypatch.setattr(fetch, "_octets", broken)
+    monkeypatch.setattr(rendering, "_octets", broken)
     with capture_logs() as lines:
         client.send(b"f1 FETCH 1 BODY.PEEK[]\r\n")
         while not client.pipe.closed:

@@ -246,7 +246,7 @@ class Mailroom:
         self.database = database
         database.start()
         self.people = People(folder)
-        rows = Rows(database)
+        rows = Rows(database, lambda: None)
         self.store = MailboxStore(tables, _no_blob)
         self.tree = FolderTree(tables)
         loader = Loader(tables, _no_blob)

@@ -53,8 +53,11 @@ _AT_ONCE = 4  # large messages
 class Rows:
     """The database, with the errors that the mailboxes' service knows."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, committed: Callable[[], None]) -> None:
+        """`committed` is called after each commit: what people do may be evidence, and what they
+        file is to be indexed."""
         self._database = database
+        self._committed = committed
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -70,9 +73,11 @@ class Rows:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         try:
-            return await self._database.write(work, "mailbox")
+            result = await self._database.write(work, "mailbox")
         except StoreError as error:
             raise Unavailable(str(error)) from error
+        self._committed()
+        return result
 
 
 @dataclass(frozen=True, slots=True)

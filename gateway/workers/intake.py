@@ -44,6 +44,7 @@ class Intake:
         self._premises = premises
         self.config = settings = premises.config
         self.authenticator = authenticator
+        self.committed = committed
         self.tls = tls
         share = settings.policy.model_copy(update={"extraction_children": children})
         self.inspector = Inspector(share, settings.seals, settings.office.host)

@@ -59,7 +59,7 @@ class Mailroom:
             idle_seconds=settings.idle_seconds,
             errors=settings.errors,
         )
-        self._rows = rows = Rows(premises.database)
+        self._rows = rows = Rows(premises.database, intake.committed)
         self.wakeups = Wakeups(tables, rows)
         self._views = Views(tables, rows)
         self._loader = Loader(tables, premises.blobs.open)

@@ -146,26 +146,31 @@ class Mirror:
         )
         assert last.startswith(b"OK"), last
         known = {entry.uid: entry for entry in before}
-        changed: list[bytes] = []
-        for line in untagged:
+        exists, news = -1, len(untagged)
+        for place, line in enumerate(untagged):
             if line.startswith(b"* VANISHED (EARLIER)"):
                 for uid in _spread(line.rpartition(b" ")[2]):
                     known.pop(uid, None)
             elif _ITEMS.match(line):
-                changed.append(line)
+                found = _UID.search(line)
+                assert found is not None, line
+                known.setdefault(int(found[1]), Entry(int(found[1])))
             elif match := re.match(rb"\* (\d+) EXISTS", line):
+                if exists >= 0:
+                    news = place
+                    break
                 exists = int(match[1])
+            elif line.startswith(b"* VANISHED"):
+                news = place
+                break
             elif match := re.match(rb"\* OK \[HIGHESTMODSEQ (\d+)\]", line):
                 self.highest = int(match[1])
-        for line in changed:
-            found = _UID.search(line)
-            assert found is not None, line
-            known.setdefault(int(found[1]), Entry(int(found[1])))
         self.entries = [known[uid] for uid in sorted(known)]
         assert len(self.entries) == exists, "the resynchronised mirror lacks or has too many"
         self.way = "QRESYNC"
-        for line in changed:
-            self.hear(line, expunges=False)
+        for place, line in enumerate(untagged):
+            if place >= news or _ITEMS.match(line):
+                self.hear(line, expunges=True)
 
 
 def _spread(text: bytes) -> set[int]:

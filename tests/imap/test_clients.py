@@ -72,7 +72,7 @@ class Curl:
         self._place = f"{scheme}://localhost:{port}/"
         self._words = (
             program, "--silent", "--show-error", "--ssl-reqd", "--user",
-            f"{look.login}:{look.password}", "--cacert", str(look.office.folder / "tls.crt"),
+            f"{look.login}:{look.password}", "--cacert", str(look.office.folder / "ca.crt"),
         )  # fmt: skip
 
     def __call__(self, place: str, *words: str | Path) -> str:
@@ -199,7 +199,7 @@ def test_mbsync_carries_changes_both_ways_and_then_has_nothing_to_do(
     settings.write_text(
         MBSYNC.format(
             port=office.imaps_port, login=look.login, password=look.password,
-            trust=office.folder / "tls.crt", folder=near,
+            trust=office.folder / "ca.crt", folder=near,
         ),
         encoding="utf-8",
     )  # fmt: skip
@@ -281,7 +281,7 @@ def test_offlineimap_carries_changes_both_ways_and_then_has_nothing_to_do(
     settings.write_text(
         OFFLINEIMAP.format(
             port=office.imaps_port, login=look.login, password=look.password,
-            trust=office.folder / "tls.crt", folder=tmp_path,
+            trust=office.folder / "ca.crt", folder=tmp_path,
         ),
         encoding="utf-8",
     )  # fmt: skip
@@ -337,7 +337,7 @@ def test_neomutt_reads_saves_into_a_folder_deletes_and_keeps_what_it_sends(
     look, settings = Look(office, "health"), tmp_path / "neomuttrc"
     settings.write_text(
         NEOMUTT.format(
-            login=look.login, password=look.password, trust=office.folder / "tls.crt",
+            login=look.login, password=look.password, trust=office.folder / "ca.crt",
             port=office.imaps_port, folder=tmp_path, submission=office.submission_port,
             address=office.accounts[look.login]["address"],
         ),
@@ -397,7 +397,7 @@ def test_fetchmail_takes_what_is_new_and_at_last_everything_away(
     settings.write_text(
         FETCHMAIL.format(
             port=office.imaps_port, login=look.login, password=look.password,
-            trust=office.folder / "tls.crt", folder=place,
+            trust=office.folder / "ca.crt", folder=place,
         ),
         encoding="utf-8",
     )  # fmt: skip

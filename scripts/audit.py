@@ -33,6 +33,8 @@ LICENCES = re.compile(
 )
 # Only for other systems than the one on which it is audited, so its licence cannot be read here.
 ELSEWHERE = {"colorama": "BSD-3-Clause", "pywin32": "PSF-2.0", "tzdata": "Apache-2.0"}
+# Said in the file of the licence alone, where it was read.
+UNSAID = {"imapclient": "BSD-3-Clause"}
 
 _ENTRY = re.compile(r"^([A-Za-z0-9._-]+)(\[[^\]]*\])?\s*(.*)$")
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
@@ -89,7 +91,7 @@ def licence(name: str) -> str:
         return ELSEWHERE.get(name, "(not installed)")
     said = [about.get("License-Expression") or "", (about.get("License") or "").partition("\n")[0]]
     said += [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
-    return " ".join(said)
+    return " ".join(said).strip() or UNSAID.get(name, "")
 
 
 def ask_pip_audit(lock: Path) -> tuple[str, bool]:

@@ -21,21 +21,21 @@ _ASKED = 32  # tokens that are asked for at once
 _COLUMNS = "title, body, title_short, body_short"
 _GIVEN = ":title, :body, :title_short, :body_short"
 _ADD = {
-    "sqlite": text(f"INSERT INTO {GRAMS} (rowid, {_COLUMNS}) VALUES (:id, {_GIVEN})"),  # noqa: S608
-    "postgresql": text(f"INSERT INTO {GRAMS} (id, grams) VALUES (:id, :grams)"),  # noqa: S608
+    "sqlite": text(f"INSERT INTO {GRAMS} (rowid, {_COLUMNS}) VALUES (:id, {_GIVEN})"),  # noqa: S608  # names of ours
+    "postgresql": text(f"INSERT INTO {GRAMS} (id, grams) VALUES (:id, :grams)"),  # noqa: S608  # names of ours
 }
 _FORGET = text(
-    f"INSERT INTO {GRAMS} ({GRAMS}, rowid, {_COLUMNS}) VALUES ('delete', :id, {_GIVEN})"  # noqa: S608
+    f"INSERT INTO {GRAMS} ({GRAMS}, rowid, {_COLUMNS}) VALUES ('delete', :id, {_GIVEN})"  # noqa: S608  # names of ours
 )
 _FORGET_ALL = {
-    "sqlite": text(f"INSERT INTO {GRAMS} ({GRAMS}) VALUES ('delete-all')"),  # noqa: S608
-    "postgresql": text(f"DELETE FROM {GRAMS}"),  # noqa: S608
+    "sqlite": text(f"INSERT INTO {GRAMS} ({GRAMS}) VALUES ('delete-all')"),  # noqa: S608  # names of ours
+    "postgresql": text(f"DELETE FROM {GRAMS}"),  # noqa: S608  # names of ours
 }
-_HAS_TOKENS = text(f"SELECT rowid FROM {GRAMS} WHERE {GRAMS} MATCH :match AND rowid = :id")  # noqa: S608
-_GRAMS_OF = text(f"SELECT grams FROM {GRAMS} WHERE id = :id")  # noqa: S608
+_HAS_TOKENS = text(f"SELECT rowid FROM {GRAMS} WHERE {GRAMS} MATCH :match AND rowid = :id")  # noqa: S608  # names of ours
+_GRAMS_OF = text(f"SELECT grams FROM {GRAMS} WHERE id = :id")  # noqa: S608  # names of ours
 _KNOWN = {
-    "sqlite": text(f"SELECT rowid FROM {GRAMS}"),  # noqa: S608
-    "postgresql": text(f"SELECT id FROM {GRAMS}"),  # noqa: S608
+    "sqlite": text(f"SELECT rowid FROM {GRAMS}"),  # noqa: S608  # names of ours
+    "postgresql": text(f"SELECT id FROM {GRAMS}"),  # noqa: S608  # names of ours
 }
 
 

@@ -54,7 +54,7 @@ class Asked:
             return self._asked(conn, limit)
         # PostgreSQL guesses badly whether a word is frequent: for a rare one it would read all
         # texts from the end. So only the end is read; then the index names the candidates.
-        last = f"t.id > (SELECT max(id) FROM mailbox_texts) - {_WINDOW}"  # noqa: S608
+        last = f"t.id > (SELECT max(id) FROM mailbox_texts) - {_WINDOW}"  # noqa: S608  # names of ours
         hits = self._asked(conn, limit, last)
         return hits if len(hits) == limit else self._asked(conn, limit, rare=True)
 
@@ -65,7 +65,7 @@ class Asked:
             candidates = f"WITH c AS MATERIALIZED ({CANDIDATES['postgresql']}) "
             source = f"{self.source} JOIN c ON c.id = t.id"
         query = text(
-            f"{candidates}SELECT {_COLUMNS} FROM {source} WHERE {where} "  # noqa: S608
+            f"{candidates}SELECT {_COLUMNS} FROM {source} WHERE {where} "  # noqa: S608  # names of ours
             f"ORDER BY {self.order} DESC LIMIT :limit"
         )
         return [

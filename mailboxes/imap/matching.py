@@ -71,14 +71,14 @@ class Matcher:
                 found = {row.uid for row in self._fit(conn, key.keys[0], rows)}
                 return [row for row in rows if row.uid not in found]
             case SearchName.HEADER | SearchName.BODY | SearchName.TEXT:
-                assert conn is not None  # noqa: S101
+                assert conn is not None  # noqa: S101  # the grammar, or who calls, has seen to it
                 contents = self._matching(conn, key)
                 return [row for row in rows if row.content_id in contents]
             case SearchName.SENTBEFORE | SearchName.SENTON | SearchName.SENTSINCE:
-                assert conn is not None  # noqa: S101
+                assert conn is not None  # noqa: S101  # the grammar, or who calls, has seen to it
                 return self._sent(conn, key, rows)
             case SearchName.EMAILID:
-                assert conn is not None  # noqa: S101
+                assert conn is not None  # noqa: S101  # the grammar, or who calls, has seen to it
                 same = self._loader.of_object(conn, key.texts[0])
                 return [row for row in rows if row.content_id in same]
             case _:
@@ -119,7 +119,7 @@ class Matcher:
                     return lambda row: row.arrived >= edge
                 return lambda row: row.arrived <= edge
             case SearchName.SEQUENCE | SearchName.UID:
-                assert key.numbers is not None  # noqa: S101
+                assert key.numbers is not None  # noqa: S101  # the grammar, or who calls, has seen to it
                 by_uid = key.name is SearchName.UID
                 uids = set(
                     selected.by_uid(key.numbers)
@@ -154,7 +154,7 @@ class Matcher:
     def _arrived(self, key: SearchKey) -> Test:
         """By days of the office's zone, as INTERNALDATE shows them."""
         wanted, zone, name = key.day, self._zone, key.name.value
-        assert wanted is not None  # noqa: S101
+        assert wanted is not None  # noqa: S101  # the grammar, or who calls, has seen to it
         return lambda row: _compare(
             name, datetime.fromtimestamp(row.arrived / 1000, zone).date(), wanted
         )

@@ -189,7 +189,7 @@ def test_wrong_passwords_lock_the_account_at_all_doors_for_that_address(office: 
         for _ in range(2):
             client.fails('LOGIN sports "wrong"', "AUTHENTICATIONFAILED")
         client.fails(f"LOGIN sports {password(office, 'sports')}", "AUTHENTICATIONFAILED")
-    with pytest.raises(Exception, match="535|454"), office.client("sports"):
+    with pytest.raises(Exception, match=r"535|454"), office.client("sports"):
         raise AssertionError("the lock is not shared")
     with Client(office, "sports", address="127.0.0.2") as other:
         other.ok("SELECT INBOX")

@@ -20,7 +20,7 @@ from mailboxes.imap.done import Done
 from mailboxes.imap.farewell import Leave
 from mailboxes.imap.grammar import Grammar, SyntaxFault, announced
 from mailboxes.imap.places import Spot, demand, locate
-from mailboxes.imap.ports import Refusal, Spool
+from mailboxes.imap.ports import Refusal, Spool, Unavailable
 from mailboxes.imap.room import make_room
 from mailboxes.imap.selected import right_for
 from mailboxes.imap.services import Services
@@ -136,6 +136,9 @@ class _Reader:
             spool.finish()
             if head.binary:
                 spool = await self._encoded(spool)
+        except OSError as error:
+            spool.close()
+            raise Unavailable(f"the message cannot be held: {error}") from error
         except BaseException:
             spool.close()
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway import config_file, daemon
 from gateway.directory.model import Account
-from gateway.intake import sessions
+from gateway.intake import reception
 from gateway.intake.login import LoggedIn
 from gateway.intake.session import SubmissionSession
 
@@ -31,7 +31,7 @@ class BareSession(SubmissionSession):
 
 def main() -> None:
     """Serve the office of that configuration file."""
-    sessions.SubmissionSession = BareSession  # type: ignore[misc]
+    reception.SubmissionSession = BareSession  # type: ignore[misc]
     path = Path(sys.argv[1])
     daemon.run(config_file.load(path), path)
 

@@ -41,6 +41,7 @@ disabled_checks = ["rate"]
 [submission.limits]
 commands = 1000000
 connections = 2000
+connections_per_address = 500
 """
 
 

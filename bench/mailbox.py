@@ -223,7 +223,7 @@ class Run:
         self._often("status", lambda: client.ask("STATUS INBOX (MESSAGES UNSEEN UIDNEXT)"))
         self._often("copy-100", lambda: client.ask("COPY 1:100 INBOX"))
         self._delay()
-        self._idle(100)
+        self._idle(50)
         client.close()
         return self.figures
 

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from gateway.domain.event import Reason
-from gateway.evidence.letter import (
-    Envelope,
-    multipart,
-    one_line,
-    protected,
-    signed_letter,
-    text_part,
-)
+from gateway.evidence.letter import one_line
+from gateway.evidence.notice import Notice
 from gateway.evidence.receipt import CHINA, local_time, zone_name
 from gateway.seals.signer import Signer
 from gateway.templating import Sample, Templates
@@ -67,20 +61,14 @@ def _values(facts: AlertFacts) -> dict[str, object]:
 def render_alert(facts: AlertFacts, language: str, signer: Signer, templates: Templates) -> bytes:
     """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
     values = _values(facts)
-    envelope = Envelope(
-        from_name=facts.office,
-        from_address=f"postmaster@{facts.domain}",
+    return Notice(
+        kind="Alert",
+        notice_id=facts.alert_id,
+        document_id=facts.refusal_id,
+        office=facts.office,
+        domain=facts.domain,
         to=facts.to,
-        subject=one_line(templates.render(language, SUBJECT, **values)),
-        date=facts.now.astimezone(facts.zone),
-        message_id=f"<{facts.alert_id}@{facts.domain}>",
-        extra=(("X-Yizhan-Document", facts.refusal_id), ("X-Yizhan-Event", "Alert")),
-    )
-    entity = multipart(
-        "mixed",
-        f"=_alert_{facts.alert_id}",
-        [text_part(templates.render(language, TEXT, **values))],
-        parameters=[("protected-headers", "v1")],
-        fields=protected(envelope),
-    )
-    return signed_letter(envelope, entity, signer)
+        at=facts.now.astimezone(facts.zone),
+        subject=templates.render(language, SUBJECT, **values),
+        text=templates.render(language, TEXT, **values),
+    ).render(signer)

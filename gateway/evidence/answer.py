@@ -6,14 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from gateway.evidence.letter import (
-    Envelope,
-    multipart,
-    one_line,
-    protected,
-    signed_letter,
-    text_part,
-)
+from gateway.evidence.letter import one_line
+from gateway.evidence.notice import Notice
 from gateway.evidence.receipt import CHINA
 from gateway.seals.signer import Signer
 from gateway.templating import Sample, Templates
@@ -60,21 +54,15 @@ def _values(facts: AnswerFacts) -> dict[str, object]:
 def render_answer(facts: AnswerFacts, language: str, signer: Signer, templates: Templates) -> bytes:
     """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
     values = _values(facts)
-    envelope = Envelope(
-        from_name=facts.office,
-        from_address=f"postmaster@{facts.domain}",
+    return Notice(
+        kind="Answer",
+        notice_id=facts.answer_id,
+        document_id=facts.document_id,
+        office=facts.office,
+        domain=facts.domain,
         to=facts.to,
-        subject=one_line(templates.render(language, SUBJECT, **values)),
-        date=facts.now.astimezone(facts.zone),
-        message_id=f"<{facts.answer_id}@{facts.domain}>",
+        at=facts.now.astimezone(facts.zone),
+        subject=templates.render(language, SUBJECT, **values),
+        text=templates.render(language, TEXT, **values),
         about=facts.message_id,
-        extra=(("X-Yizhan-Document", facts.document_id), ("X-Yizhan-Event", "Answer")),
-    )
-    entity = multipart(
-        "mixed",
-        f"=_answer_{facts.answer_id}",
-        [text_part(templates.render(language, TEXT, **values))],
-        parameters=[("protected-headers", "v1")],
-        fields=protected(envelope),
-    )
-    return signed_letter(envelope, entity, signer)
+    ).render(signer)

@@ -7,14 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from gateway.domain.document import DeliveryState
-from gateway.evidence.letter import (
-    Envelope,
-    multipart,
-    one_line,
-    protected,
-    signed_letter,
-    text_part,
-)
+from gateway.evidence.letter import one_line
+from gateway.evidence.notice import Notice
 from gateway.evidence.receipt import CHINA, local_time, zone_name
 from gateway.seals.signer import Signer
 from gateway.templating import Sample, Templates
@@ -71,24 +65,18 @@ def render_summary(
 ) -> bytes:
     """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
     values = _values(facts)
-    envelope = Envelope(
-        from_name=facts.office,
-        from_address=f"postmaster@{facts.domain}",
+    return Notice(
+        kind="Summary",
+        notice_id=facts.summary_id,
+        document_id=facts.document_id,
+        office=facts.office,
+        domain=facts.domain,
         to=facts.to,
-        subject=one_line(templates.render(language, SUBJECT, **values)),
-        date=facts.now.astimezone(facts.zone),
-        message_id=f"<{facts.summary_id}@{facts.domain}>",
+        at=facts.now.astimezone(facts.zone),
+        subject=templates.render(language, SUBJECT, **values),
+        text=templates.render(language, TEXT, **values),
         about=facts.message_id,
-        extra=(("X-Yizhan-Document", facts.document_id), ("X-Yizhan-Event", "Summary")),
-    )
-    entity = multipart(
-        "mixed",
-        f"=_summary_{facts.summary_id}",
-        [text_part(templates.render(language, TEXT, **values))],
-        parameters=[("protected-headers", "v1")],
-        fields=protected(envelope),
-    )
-    return signed_letter(envelope, entity, signer)
+    ).render(signer)
 
 
 def samples() -> Iterator[Sample]:

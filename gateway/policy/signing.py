@@ -5,18 +5,16 @@ They are data in `policies/signing.toml`; a file that cannot be used never comes
 
 from __future__ import annotations
 
-import tomllib
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway import resources
+from gateway import rule_file
 from gateway.domain.script import fold
 from gateway.domain.states import Act
-from gateway.errors import ConfigurationError
 
 FILE_NAME = "signing.toml"
 
@@ -149,19 +147,4 @@ def load(directory: Path | None = None) -> Signing:
 
     Raises ConfigurationError with one sentence for each fault, naming file and key.
     """
-    path = (directory / FILE_NAME) if directory is not None else None
-    if path is None or not path.exists():
-        path = resources.folder("policies") / FILE_NAME
-    try:
-        return Signing.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    except ValidationError as error:
-        faults = [
-            f"{path}: {'.'.join(str(part) for part in fault['loc'])}: "
-            + fault["msg"].removeprefix("Value error, ")
-            for fault in error.errors()
-        ]
-        raise ConfigurationError("\n".join(faults)) from None
+    return rule_file.load(Signing, FILE_NAME, directory)

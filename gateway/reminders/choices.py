@@ -6,18 +6,16 @@ They are data in `policies/reminders.toml`; a file that cannot be used never com
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import datetime, time, timedelta, timezone
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway import resources
+from gateway import rule_file
 from gateway.directory.model import DutyPerson, Post
 from gateway.domain.document import MessageClass, Urgency
-from gateway.errors import ConfigurationError
 
 FILE_NAME = "reminders.toml"
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)")
@@ -142,19 +140,4 @@ def load(directory: Path | None = None) -> Choices:
 
     Raises ConfigurationError with one sentence for each fault, naming file and key.
     """
-    path = (directory / FILE_NAME) if directory is not None else None
-    if path is None or not path.exists():
-        path = resources.folder("policies") / FILE_NAME
-    try:
-        return Choices.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    except ValidationError as error:
-        faults = [
-            f"{path}: {'.'.join(str(part) for part in fault['loc'])}: "
-            + fault["msg"].removeprefix("Value error, ")
-            for fault in error.errors()
-        ]
-        raise ConfigurationError("\n".join(faults)) from None
+    return rule_file.load(Choices, FILE_NAME, directory)

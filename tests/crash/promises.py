@@ -60,7 +60,7 @@ class _Kept:
 
     owners: dict[str, list[str]]
     events: dict[str, Counter[str]]
-    to_come: Counter[str]  # receipts in the outbox
+    to_come: dict[str, list[str]]  # receipts in the outbox: what became of them so far
     receipts: Counter[str]  # receipts in mailboxes
     inboxes: dict[str, list[str]]
 
@@ -84,10 +84,15 @@ class _Kept:
         )
         for document, owner in connection.execute(shown):
             inboxes[document].append(owner)
-        waiting = select(outbox.c.document_id).where(outbox.c.kind == "receipt")
+        to_come = defaultdict[str, list[str]](list)
+        for piece in connection.execute(select(outbox).where(outbox.c.kind == "receipt")):
+            to_come[piece.document_id].append(
+                f"due at {piece.due_at}, leased until {piece.lease_until}, tried "
+                f"{piece.attempts} times: {piece.last_error or 'no error'}"
+            )
         there = select(t.contents.c.key).where(t.contents.c.kind == "receipt")
         return cls(
-            owners, events, Counter(connection.scalars(waiting)),
+            owners, events, to_come,
             Counter(connection.scalars(there)), inboxes,
         )  # fmt: skip
 
@@ -144,12 +149,13 @@ def _document_faults(
 
 
 def _receipt_faults(kept: _Kept, matter: str, letter: Letter, *, finished: bool) -> Iterator[str]:
-    there, to_come = kept.receipts[matter], kept.to_come[matter]
+    there, waiting = kept.receipts[matter], kept.to_come[matter]
+    to_come = len(waiting)
     if letter.declined:
         if there or (finished and to_come):
             yield f"{letter.key}: {there} receipts although none was wanted"
     elif (there, to_come) != ((1, 0) if there or finished else (0, 1)):
-        yield f"{letter.key}: {there} receipts are there and {to_come} are to come"
+        yield f"{letter.key}: {there} receipts are there and {to_come} are to come {waiting}"
 
 
 def _refusal_faults(

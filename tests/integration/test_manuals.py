@@ -112,7 +112,10 @@ STAND_INS = {
     "/srv/": "",
     "/etc/bash_completion.d/yizhan": "completion",
     "/usr/local/share/man": "man",
-    "yizhan backup --follow 10": "timeout -s INT --preserve-status 6 yizhan backup --follow 1",
+    "yizhan backup --follow 10 backup": (
+        "yizhan backup --follow 1 --json backup > followed & pid=$!; "
+        "until test -s followed || ! kill -0 $pid; do sleep 0.1; done; kill $pid; wait $pid"
+    ),
 }
 
 

@@ -120,6 +120,12 @@ class People:
             raise Refusal("This account is closed", code="AUTHORIZATIONFAILED")
         return self.known[account.login]
 
+    async def standing(self, owner: str, identifier: str) -> Root | None:
+        account = self.known.get(identifier)
+        if account is None:
+            return None
+        return next((root for root in account.roots if root.owner == owner), Root(owner, rights=""))
+
     def spool(self) -> Spool:
         return Spool(self._folder, 65_536)
 

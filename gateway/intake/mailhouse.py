@@ -25,7 +25,7 @@ from gateway.exchange.exchange import Judges
 from gateway.exchange.mailroom import tables
 from gateway.exchange.tables import documents
 from gateway.intake.login import Authenticator
-from gateway.intake.rights import mail_account
+from gateway.intake.rights import mail_account, standing
 from gateway.intake.services import KnownCertificates, handshake_context
 from gateway.intake.tls import TlsHolder
 from gateway.policy.clamd import VirusState
@@ -36,6 +36,7 @@ from mailboxes.charset import wire_octets
 from mailboxes.content import Content
 from mailboxes.decode import decode_text
 from mailboxes.imap.account import Account as MailAccount
+from mailboxes.imap.account import Root
 from mailboxes.imap.ports import Refusal, Unavailable
 from mailboxes.imap.ports import Spool as AnySpool
 
@@ -163,6 +164,12 @@ class PostHouse:
             raise Refusal("This account is closed", "此账号已停用", code="AUTHORIZATIONFAILED")
         person = account.person
         return mail_account(directory, known, person.address, person.strength)
+
+    async def standing(self, owner: str, identifier: str) -> Root | None:
+        try:
+            return standing(await self._directory.current(), owner, identifier)
+        except StoreError as error:
+            raise Unavailable(str(error)) from error
 
     def spool(self) -> Spool:
         return Spool(self._spool_directory, self._memory)

@@ -52,7 +52,20 @@ def mail_account(
         person=Person(account.login, address, strength),
         roots=tuple(roots),
         shared=shared if len(roots) > 1 else "",
+        address=str(account.address),
     )
+
+
+def standing(directory: Directory, owner: str, identifier: str) -> Root | None:
+    """What a login, or `$` and a role, may usually do in that mailbox; None if there is no such."""
+    if identifier.startswith("$"):
+        role = next((role for role in Role if identifier == f"${role.value}"), None)
+        return None if role is None else Root(owner, rights=_RIGHTS[role])
+    known = directory.account(identifier)
+    if known is None or not known.active:
+        return None
+    roots = mail_account(directory, known, "", "").roots
+    return next((root for root in roots if root.owner == owner), Root(owner, rights=""))
 
 
 def _owners(directory: Directory, account: Account) -> list[Owner]:

@@ -37,6 +37,12 @@ class Account:
     person: Person
     roots: tuple[Root, ...]  # the account's own mailbox first
     shared: str = ""  # the name under which all but the first stand, with the /; empty: none
+    address: str = ""  # of its mail
+
+    def goes_by(self, identity: bytes) -> bool:
+        """Whether the identity that a client asks to act for (RFC 4616) is this account's own."""
+        names = (self.login.casefold(), self.address.casefold())
+        return not identity or identity.decode("utf-8", "replace").casefold() in names
 
     def find(self, name: str) -> tuple[Root, str] | None:
         """The root and the folder's own name; None where the name is in no mailbox of theirs."""

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from mailboxes.content import Content
-from mailboxes.imap.account import Account
+from mailboxes.imap.account import Account, Root
 from mailboxes.search import Place
 
 T = TypeVar("T")
@@ -93,6 +93,10 @@ class House(Protocol):
 
     async def renewed(self, account: Account) -> Account:
         """The account as it is now; cheap. Raises Refusal if it may not be here any more."""
+
+    async def standing(self, owner: str, identifier: str) -> Root | None:
+        """What that identifier of an ACL (a login, or a group) may usually do in the mailbox of
+        that owner; None if it is unknown. Raises Unavailable."""
 
     def spool(self) -> Spool:
         """For a message that is about to come."""

@@ -106,7 +106,7 @@ async def _by_certificate(session: Session, identity: bytes) -> None:
 
 
 async def _welcome(session: Session, account: Account, identity: bytes, mechanism: str) -> None:
-    if identity and identity.decode("utf-8", "replace").casefold() != account.login.casefold():
+    if not account.goes_by(identity):
         raise Refusal("You may act for yourself only", code="AUTHORIZATIONFAILED")
     session.services.meter.login(mechanism, good=True)
     await session.enter(account)

@@ -163,6 +163,7 @@ def test_sasl_plain_with_and_without_an_initial_response(office: Office) -> None
     secret = password(office, "water")
     for text, good in (
         (f"\0water\0{secret}", True), (f"water\0water\0{secret}", True),
+        (f"{office.accounts['water']['address']}\0water\0{secret}", True),
         (f"office\0water\0{secret}", False), (f"water\0{secret}", False),
     ):  # fmt: skip
         plain = base64.b64encode(text.encode())
@@ -286,6 +287,23 @@ def test_readers_read_and_change_nothing(office: Office) -> None:
         [line] = clerk.ok("FETCH 1 FLAGS")
         assert b"\\Flagged" in line
         assert b"\\Seen" not in line, "it is the reader's own"
+
+
+def test_rights_by_hand_begin_with_those_of_the_role(office: Office) -> None:
+    with Client(office, "finance-qian") as chief:
+        chief.ok("ENABLE UTF8=ACCEPT")
+        inbox = next(
+            line.rpartition(b'"/" ')[2] for line in chief.ok('LIST "" *INBOX') if b'/INBOX"' in line
+        )
+        for identifier, change, given in (
+            (b"$clerk", b"-t", b"$clerk lrswipkxe"), (b"finance", b"-e", b"finance lrswipkxt"),
+            (b"nanshi-ma", b"+l", b"nanshi-ma l"),
+        ):  # fmt: skip
+            chief.ok(b"SETACL %s %s %s" % (inbox, identifier, change))
+            assert given in chief.ok(b"GETACL " + inbox)[0]
+            chief.ok(b"DELETEACL %s %s" % (inbox, identifier))
+        for unknown in (b"$king", b"nobody", b"anyone"):
+            chief.fails(b"SETACL %s %s -t" % (inbox, unknown), "CANNOT")
 
 
 # What is told, and when

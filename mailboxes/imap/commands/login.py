@@ -122,7 +122,7 @@ async def _by_certificate(session: Session, identity: bytes) -> Done:
 
 
 def _welcome(session: Session, account: Account, identity: bytes, mechanism: str) -> Done:
-    if identity and identity.decode("utf-8", "replace").casefold() != account.login.casefold():
+    if not account.goes_by(identity):
         raise Refusal(
             "You may act for yourself only", "不能代表其他账号登录", code="AUTHORIZATIONFAILED"
         )

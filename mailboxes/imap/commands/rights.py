@@ -6,10 +6,13 @@ more. Identifiers are logins, `$` and a role, and `anyone`: all who may see the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Connection
+
 from mailboxes.imap import output
-from mailboxes.imap.account import ALL_RIGHTS, spelled
+from mailboxes.imap.account import ALL_RIGHTS, Root, effective, spelled
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import Spot, demand, locate
@@ -47,15 +50,14 @@ async def set_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     except ValueError as error:
         raise SyntaxFault(str(error)) from None
     services = session.services
+    usual = await services.house.standing(spot.root.owner, identifier) if way else None
 
-    def write(conn):  # type: ignore[no-untyped-def]
-        before = services.tree.acl(conn, spot.node.id).get(identifier, "")
-        if way == "+":
-            new = spelled(before + rights)
-        elif way == "-":
-            new = "".join(letter for letter in before if letter not in rights)
-        else:
-            new = rights
+    def write(conn: Connection) -> None:
+        new = rights
+        if way:
+            before = _present(services.tree.acl(conn, spot.node.id), identifier, usual)
+            kept = "".join(letter for letter in before if letter not in rights)
+            new = spelled(kept + rights) if way == "+" else kept
         services.tree.set_acl(conn, spot.node.id, identifier, new)
 
     await services.database.write(write)
@@ -96,6 +98,22 @@ async def my_rights(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     rights = output.astring(spot.rights.encode())
     session.write(b"* MYRIGHTS %s %s\r\n" % (_name(session, spot), rights))
     return Done("These are your rights")
+
+
+def _present(given: Mapping[str, str], identifier: str, usual: Root | None) -> str:
+    """The rights that are added to or taken from: those given by hand, else what the role allows.
+
+    Raises Refusal where there are neither, e.g. for `anyone`.
+    """
+    if usual is not None:
+        return effective(given, identifier, usual.identifiers, usual.rights)
+    if identifier in given:
+        return given[identifier]
+    raise Refusal(
+        "That one has no rights of its own here yet: give all that it shall have, without + or -",
+        "此对象在此处尚无单独权限：请直接给出全部权限，不用 + 或 -",
+        code="CANNOT",
+    )
 
 
 async def _spot(session: Session, grammar: Grammar, right: str) -> Spot:

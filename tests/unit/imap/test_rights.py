@@ -121,6 +121,25 @@ async def test_rights_given_by_hand_hold_and_are_taken_back(room: Mailroom, chie
     assert b"[NONEXISTENT]" in await reader.fails("STATUS Units/Water/INBOX (MESSAGES)")
 
 
+async def test_rights_are_added_to_what_an_account_has_and_taken_from_that(
+    room: Mailroom, chief: Client
+) -> None:
+    """They were added to nothing, so that +t took the rest away."""
+    reader = await shared(room, "lrs")
+    await chief.ok("SETACL INBOX li +t")
+    assert await reader.ok("MYRIGHTS Units/Water/INBOX") == [b"* MYRIGHTS Units/Water/INBOX lrst"]
+    await chief.ok("DELETEACL INBOX li")
+    await chief.ok("SETACL INBOX li -s")
+    assert await reader.ok("MYRIGHTS Units/Water/INBOX") == [b"* MYRIGHTS Units/Water/INBOX lr"]
+    await chief.ok("DELETEACL INBOX li")
+    assert b"[CANNOT]" in await chief.fails("SETACL INBOX anyone -w")
+    await chief.ok("SETACL INBOX anyone lrw")
+    await chief.ok("SETACL INBOX li +i")
+    assert await reader.ok("MYRIGHTS Units/Water/INBOX") == [b"* MYRIGHTS Units/Water/INBOX lrwi"]
+    await chief.ok("SETACL INBOX anyone -w")
+    assert b"anyone lr" in (await chief.ok("GETACL INBOX"))[0]
+
+
 async def test_to_administer_is_not_given_by_hand(room: Mailroom, chief: Client) -> None:
     clerk = await shared(room, WORKING)
     await chief.ok("SETACL INBOX li lrswipkxtea")

@@ -11,16 +11,14 @@ them; those that are not there any more are left out, and the result says which 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     Connection,
     Exists,
     Row,
-    and_,
     bindparam,
     delete,
     exists,
@@ -31,11 +29,10 @@ from sqlalchemy import (
 
 from mailboxes import flags as flag_text
 from mailboxes.content import Content, OpenBlob
-from mailboxes.errors import NoSuchFolder
-from mailboxes.events import Act, MailboxEvents, NoEvents, Person
+from mailboxes.events import MailboxEvents, Person
 from mailboxes.folders import chunks
+from mailboxes.held import SOME, HeldRows, act_of, shown
 from mailboxes.prepared import Prepared
-from mailboxes.reading import MessageReader
 from mailboxes.rows import (
     Appended,
     Flagged,
@@ -45,7 +42,6 @@ from mailboxes.rows import (
     MessageRow,
     Moved,
     milliseconds,
-    moment,
 )
 from mailboxes.tables import Tables
 
@@ -54,25 +50,20 @@ __all__ = [
 ]  # fmt: skip
 
 
-_SOME: BindParameter[Any] = bindparam("some", expanding=True)
-
-
-class MailboxStore(MessageReader):
+class MailboxStore(HeldRows):
     """The mailboxes of all owners."""
 
     def __init__(
         self, tables: Tables, open_blob: OpenBlob, events: MailboxEvents | None = None
     ) -> None:
-        super().__init__(tables, open_blob)
-        self._events = events if events is not None else NoEvents()
+        super().__init__(tables, open_blob, events)
         self._insert_content = Prepared(insert(tables.contents).returning(tables.contents.c.id))
         self._insert_messages = insert(tables.messages).returning(
             tables.messages.c.id, tables.messages.c.folder_id
         )
         self._insert_message = Prepared(self._insert_messages)
-        messages, contents, seen = tables.messages, tables.contents, tables.seen
-        folders, owners = tables.folders, tables.owners
-        these = messages.c.id.in_(_SOME)
+        messages, contents = tables.messages, tables.contents
+        these = messages.c.id.in_(SOME)
         self._same = Prepared(
             select(contents.c.id)
             .where(contents.c.digest == bindparam("digest"), contents.c.size == bindparam("size"))
@@ -80,26 +71,6 @@ class MailboxStore(MessageReader):
             .limit(1)
         )
         self._key_of = Prepared(select(contents.c.key).where(contents.c.id == bindparam("content")))
-        self._keys = Prepared(
-            select(contents.c.key)
-            .join(messages, messages.c.content_id == contents.c.id)
-            .where(these)
-            .distinct(),
-            some="some",
-        )
-        self._held = Prepared(
-            select(
-                messages, seen.c.seen.label("own"), contents.c.key, contents.c.kind,
-                contents.c.size,
-            )
-            .join(contents, contents.c.id == messages.c.content_id)
-            .outerjoin(
-                seen,
-                and_(seen.c.message_id == messages.c.id, seen.c.account == bindparam("account")),
-            )
-            .where(messages.c.folder_id == bindparam("folder"), these),
-            some="some",
-        )  # fmt: skip
         self._reflag = Prepared(
             update(messages)
             .where(these)
@@ -109,11 +80,6 @@ class MailboxStore(MessageReader):
                 modseq=bindparam("new_modseq"),
             ),
             some="some",
-        )
-        self._place_of = Prepared(
-            select(owners.c.owner, folders.c.name)
-            .join(folders, folders.c.owner_id == owners.c.id)
-            .where(folders.c.id == bindparam("folder"))
         )
 
     def add_content(self, conn: Connection, content: Content, now: datetime) -> int:
@@ -185,7 +151,7 @@ class MailboxStore(MessageReader):
             for one in result:
                 place = self._place(conn, one.folder_id)
                 for row in self._rows_of(conn, one.folder_id, [one.message_id], by):
-                    self._events.appended(conn, _act(row, place, by, now))
+                    self._events.appended(conn, act_of(row, place, by, now))
         return result
 
     def flag(
@@ -217,7 +183,7 @@ class MailboxStore(MessageReader):
         result: dict[int, tuple[str, ...]] = {}
         told: list[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]] = []
         for row in rows:
-            before = _shown(row)
+            before = shown(row)
             if replace is None:
                 stored = flag_text.changed(before, add, remove)
             else:
@@ -270,7 +236,7 @@ class MailboxStore(MessageReader):
             conn.execute(update(table).where(table.c.id.in_(some)).values(values))
         place = self._place(conn, folder_id)
         for row in rows:
-            self._events.handed_over(conn, _act(row, place, by, now))
+            self._events.handed_over(conn, act_of(row, place, by, now))
 
     def expunge(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int],
@@ -289,7 +255,7 @@ class MailboxStore(MessageReader):
         if by is not None:
             place = self._place(conn, folder_id)
             for row in rows:
-                self._events.expunged(conn, _act(row, place, by, now))
+                self._events.expunged(conn, act_of(row, place, by, now))
         return [row.uid for row in rows]
 
     def move(
@@ -325,7 +291,7 @@ class MailboxStore(MessageReader):
         if by is not None:
             place, target = self._place(conn, folder_id), self._place(conn, target_id)
             for row in rows:
-                self._events.moved(conn, _act(row, place, by, now), *target)
+                self._events.moved(conn, act_of(row, place, by, now), *target)
         return moved
 
     def copy(
@@ -367,7 +333,7 @@ class MailboxStore(MessageReader):
         if by is not None:
             place, target = self._place(conn, folder_id), self._place(conn, target_id)
             for row, one in zip(rows, copied, strict=True):
-                act = _act(row, place, by, now)
+                act = act_of(row, place, by, now)
                 self._events.copied(conn, act, *target, one.to.message_id)
         return copied
 
@@ -385,106 +351,3 @@ class MailboxStore(MessageReader):
     def _is_shown(self) -> Exists:
         contents, messages = self._tables.contents, self._tables.messages
         return exists().where(messages.c.content_id == contents.c.id)
-
-    def _lock_for(
-        self,
-        conn: Connection,
-        folder_ids: Sequence[int],
-        message_ids: Sequence[int],
-        by: Person | None,
-    ) -> dict[int, tuple[int, int]]:
-        """Lock what a person's act is about, then the folders; uidnext and modseq of each."""
-        if by is not None and self._events.wants_locks:
-            keys: set[str] = set()
-            for some in chunks(message_ids):
-                keys.update(self._keys.scalars(conn, {"some": some}))
-            self._events.lock(conn, sorted(keys))
-        return self._lock(conn, folder_ids)
-
-    def _rows_of(
-        self, conn: Connection, folder_id: int, message_ids: Sequence[int], by: Person | None
-    ) -> list[Row[Any]]:
-        """Those of the messages that are in the folder, by UID; `own` is the account's \\Seen."""
-        found: list[Any] = []
-        values = {"folder": folder_id, "account": by.login if by is not None else ""}
-        for some in chunks(message_ids):
-            found.extend(self._held.all(conn, {**values, "some": some}))
-        return sorted(found, key=lambda row: row.uid)
-
-    def _set_seen(self, conn: Connection, own: Sequence[Mapping[str, object]]) -> None:
-        """Write accounts' own \\Seen, over what was written before."""
-        if not own:
-            return
-        table = self._tables.seen
-        account = own[0]["account"]
-        for some in chunks([one["message_id"] for one in own]):
-            conn.execute(
-                delete(table).where(table.c.account == account, table.c.message_id.in_(some))
-            )
-        conn.execute(insert(table), list(own))
-
-    def _copy_seen(self, conn: Connection, copies: Mapping[int, int]) -> None:
-        table = self._tables.seen
-        found: list[dict[str, object]] = []
-        for some in chunks(list(copies)):
-            rows = conn.execute(select(table).where(table.c.message_id.in_(some)))
-            found.extend(
-                {"message_id": copies[row.message_id], "account": row.account, "seen": row.seen}
-                for row in rows
-            )
-        if found:
-            conn.execute(insert(table), found)
-
-    def _tell_flags(
-        self,
-        conn: Connection,
-        folder_id: int,
-        told: Iterable[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]],
-        by: Person,
-        now: datetime,
-    ) -> None:
-        """Tell of changed flags, and of messages that this account reads for the first time."""
-        opened = []
-        place = self._place(conn, folder_id)
-        for row, added, removed in told:
-            act = _act(row, place, by, now)
-            if flag_text.SEEN in added and row.own is None:
-                if row.opened is None:
-                    opened.append(row.id)
-                self._events.opened(conn, act)
-            self._events.flagged(conn, act, added, removed)
-        table = self._tables.messages
-        for some in chunks(opened):
-            values = {"opened": milliseconds(now)}
-            conn.execute(update(table).where(table.c.id.in_(some)).values(values))
-
-    def _bury(self, conn: Connection, rows: Sequence[Row[Any]], modseq: int) -> None:
-        values = [
-            {"folder_id": row.folder_id, "uid": row.uid, "modseq": modseq, "key": row.key,
-             "kind": row.kind}
-            for row in rows
-        ]  # fmt: skip
-        conn.execute(insert(self._tables.expunged), values)
-
-    def _place(self, conn: Connection, folder_id: int) -> tuple[str, str]:
-        """Owner and name of a folder."""
-        row = self._place_of.first(conn, {"folder": folder_id})
-        if row is None:
-            raise NoSuchFolder("a folder does not exist any more")
-        return row.owner, row.name
-
-
-def _act(row: Row[Any], place: tuple[str, str], by: Person, now: datetime) -> Act:
-    owner, folder = place
-    return Act(
-            by=by, owner=owner, folder=folder, message_id=row.id, content_id=row.content_id,
-            key=row.key, kind=row.kind, arrived=moment(row.arrived),
-            handed_over=None if row.handed_over is None else moment(row.handed_over), at=now,
-        )  # fmt: skip
-
-
-def _shown(row: Row[Any]) -> str:
-    """The flags as the account sees them, in the stored form."""
-    if row.own is None or row.own == row.seen:
-        return str(row.flags)
-    return flag_text.with_seen(flag_text.parted(row.flags), row.own)

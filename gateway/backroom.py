@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.delivery.alerts import Alerts
 from gateway.delivery.answers import Answers
+from gateway.delivery.fullness import FullnessLetters, FullnessWatch
 from gateway.delivery.indexer import Indexer
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import BATCH, SHARE, OutboxWorker
@@ -22,6 +23,7 @@ from gateway.delivery.sealer import Sealer
 from gateway.delivery.summaries import Summaries
 from gateway.delivery.sweeper import Sweeper
 from gateway.evidence.log import Log
+from gateway.exchange.fullness import general_limit
 from gateway.exchange.mailroom import open_index, tables
 from gateway.exchange.means import Means
 from gateway.exchange.notify import Told, record_reminders
@@ -71,6 +73,7 @@ def open_outbox(
             Kind.SUMMARY: Summaries(bureau).handle,
             Kind.ALERT: Alerts(bureau).handle,
             Kind.ANSWER: Answers(bureau).handle,
+            Kind.FULLNESS: FullnessLetters(bureau, general_limit(config)).handle,
         },
         premises.clock,
         node=identity.node(config.state.directory),
@@ -125,6 +128,9 @@ class Backroom:
             self._elected,
         )
         self.sweeper = Sweeper(database, premises.blobs, premises.mailboxes, clock, self._elected)
+        self.fullness = FullnessWatch(
+            database, general_limit(config), clock, self._elected, self.outbox.wake
+        )
 
     def wake(self) -> None:
         """There are new records and new reminders."""
@@ -142,6 +148,7 @@ class Backroom:
             "reminders": self.reminders.run(),
             "indexer": self.indexer.run(),
             "sweeper": self.sweeper.run(),
+            "fullness": self.fullness.run(),
         }
 
     def _sealed(self, records: int) -> None:

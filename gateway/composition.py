@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from gateway import resources
 from gateway.config import Config
 from gateway.errors import ConfigurationError, StoreDamaged
-from gateway.evidence import alert, answer, receipt, summary
+from gateway.evidence import alert, answer, fullness, receipt, summary
 from gateway.evidence.keys import EvidenceKey, load_evidence_key
 from gateway.evidence.notary import Notary
 from gateway.exchange.action_address import ActionAddresses
@@ -73,6 +73,7 @@ def load_templates() -> Templates:
         *summary.samples(),
         *alert.samples(),
         *answer.samples(),
+        *fullness.samples(),
         *reminders.samples(),
         *portal.samples(),
     )

@@ -21,6 +21,7 @@ from gateway import config, resources
 from gateway.composition import action_addresses
 from gateway.delivery.alerts import Alerts
 from gateway.delivery.answers import Answers
+from gateway.delivery.fullness import FullnessLetters
 from gateway.delivery.letters import Bureau
 from gateway.delivery.outbox import OutboxWorker
 from gateway.delivery.receipts import Receipts
@@ -58,6 +59,7 @@ from gateway.templating import Templates
 from tests.schema import all_tables
 
 DOMAIN = "heping.test"
+ROOM = 1_000_000  # octets of a mailbox
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
@@ -183,6 +185,7 @@ class House:
                 Kind.SUMMARY: Summaries(self.bureau).handle,
                 Kind.ALERT: Alerts(self.bureau).handle,
                 Kind.ANSWER: Answers(self.bureau).handle,
+                Kind.FULLNESS: FullnessLetters(self.bureau, ROOM).handle,
             },
             self.clock,
         )

@@ -1,4 +1,4 @@
-"""A signed mail that is one text about a document: what alert, answer and summary are."""
+"""A signed mail that is one text: what alert, answer, summary and the letter of fullness are."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gateway.seals.signer import Signer
 class Notice:
     """What stands around the text."""
 
-    kind: str  # Alert, Answer, Summary
+    kind: str  # Alert, Answer, Mailbox-Full, Summary
     notice_id: str  # makes the Message-ID
-    document_id: str  # or a refusal's
+    document_id: str  # or a refusal's; empty: it is about none
     office: str
     domain: str
     to: str  # address of the reader
@@ -33,6 +33,7 @@ class Notice:
 
     def render(self, signer: Signer) -> bytes:
         """The octets of the mail: 7-bit, CRLF, multipart/signed around one text."""
+        about = (("X-Yizhan-Document", self.document_id),) if self.document_id else ()
         envelope = Envelope(
             from_name=self.office,
             from_address=f"postmaster@{self.domain}",
@@ -41,7 +42,7 @@ class Notice:
             date=self.at,
             message_id=f"<{self.notice_id}@{self.domain}>",
             about=self.about,
-            extra=(("X-Yizhan-Document", self.document_id), ("X-Yizhan-Event", self.kind)),
+            extra=(*about, ("X-Yizhan-Event", self.kind)),
         )
         entity = multipart(
             "mixed",

@@ -9,6 +9,7 @@ from gateway.store.database import Database
 from mailboxes.tree import Fill, FolderTree
 
 TREE = FolderTree(tables)
+NEARLY = 0.9  # of a limit: then the readers are told
 _NAMED = 3  # mailboxes in one sentence
 
 

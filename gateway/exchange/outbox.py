@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SUMMARY = "summary"  # the live list of who has signed
     ALERT = "alert"  # tell the security officer of a marking
     ANSWER = "answer"  # tell a person what became of an act
+    FULLNESS = "fullness"  # tell who reads a mailbox that it is full; about an owner
 
 
 _LEAVE = Prepared(insert(outbox))

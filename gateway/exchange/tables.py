@@ -156,8 +156,8 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("kind", Text, nullable=False),  # receipt, summary, alert, answer
-    Column("document_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # receipt, summary, alert, answer, fullness
+    Column("document_id", Text, nullable=False),  # or a refusal's, or a mailbox's owner
     Column("payload", Text, nullable=False),  # JSON
     Column("due_at", BigInteger, nullable=False),
     Column("lease_until", BigInteger, nullable=False, server_default="0"),

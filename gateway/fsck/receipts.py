@@ -107,6 +107,8 @@ def _check_outbox(dossier: Dossier, found: Findings, now: int) -> list[tuple[Row
             continue
         if piece.lease_until > now + FAR:
             found.add(Code.OUTBOX_LEASE, piece.id, f"{name} is leased far into the future")
+        if piece.kind == Kind.FULLNESS:
+            continue  # about a mailbox
         refused = piece.kind == Kind.ALERT or bool(payload.get("refusal"))
         records = payload.get("records", [])
         about = dossier.refusal if refused else dossier.document

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from gateway.config import Config
-from gateway.exchange.fullness import TREE, general_limit
+from gateway.exchange.fullness import NEARLY, TREE, general_limit
 from gateway.store.facts import Fact, recall
 from gateway.survey.ends import find_ends
 from gateway.survey.finding import Finding, advice
 
 _OLD_FSCK = timedelta(days=92)
-_NEARLY = 0.9  # of a mailbox's limit
 
 
 def check_backups(connection: Connection, config: Config, now: datetime) -> Iterator[Finding]:
@@ -58,7 +57,7 @@ def check_fsck(connection: Connection, now: datetime) -> Iterator[Finding]:
 
 def check_quota(connection: Connection, config: Config) -> Iterator[Finding]:
     """Whether mailboxes are full, or will be soon."""
-    close = TREE.fullest(connection, general_limit(config), _NEARLY)
+    close = TREE.fullest(connection, general_limit(config), NEARLY)
     for one in close:
         full = one.octets >= one.limit
         made = Finding if full else advice

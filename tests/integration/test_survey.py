@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -240,3 +241,25 @@ def test_a_mailbox_that_is_full_is_found_and_one_that_will_be(office: Office) ->
     finally:
         office.run("mailbox", "quota", "water", "office")
     assert not [one for one in found(office) if "mailbox unit:water" in one]
+
+
+def test_who_reads_a_mailbox_that_is_full_gets_a_letter(make_office: Callable[..., Office]) -> None:
+    office = make_office()
+    with office.running():
+        office.accept("office", letters.plain("office", "water", "函"), "water")
+    office.here("mailbox", "quota", "unit:water", "300")
+    with office.running():  # which looks at its start, and every five minutes
+        deadline = time.monotonic() + 20
+        while not (told := [one for one in office.mailbox("unit:water")["INBOX"] if full(one)]):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        office.accept("office", letters.plain("office", "water", "函二"), "water")
+    assert len(told) == 1
+    assert office.run("fsck", check=False).returncode == 0
+    with office.running():
+        time.sleep(1)
+        assert [one for one in office.mailbox("unit:water")["INBOX"] if full(one)] == told
+
+
+def full(letter: bytes) -> bool:
+    return b"X-Yizhan-Event: Mailbox-Full" in letter

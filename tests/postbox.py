@@ -59,7 +59,7 @@ class Letter:
 
 def letters(office: Office, owner: str, about: str = "") -> list[Letter]:
     """The mailbox of `unit:water` or `person:security`; only what is about a document, if named."""
-    with opened(office.config) as here, here.database.engine.connect() as connection:
+    with opened(office.config) as here, here.database.snapshot() as connection:
         store = open_mailboxes(open_blobs(here.config))
         found = [
             Letter(folder.name, row.flags, b"".join(store.pieces(connection, row.id)))

@@ -43,7 +43,7 @@ def _mailboxes(config: Path | None) -> Iterator[tuple[MailboxStore, Connection]]
     with opened(config) as office:
         store = open_mailboxes(open_blobs(office.config))
         try:
-            with office.database.engine.connect() as connection, connection.begin():
+            with office.database.snapshot() as connection:
                 yield store, connection
         except NoSuchFolder as error:
             raise CommandError(f"{error}; see `yizhan mailbox list`") from error

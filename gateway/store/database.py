@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -192,6 +192,10 @@ class Database:
     def read_now(self, work: Work[T]) -> T:
         """`read` for a command: in this thread."""
         return self._readings.read_now(work)
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """One state of the database for a command that reads for long. Raises StoreUnavailable."""
+        return self._readings.snapshot()
 
     def _alone(self, work: Work[T], unit: Unit) -> T:
         """Run a unit in a transaction of its own, again if it lost to another one."""

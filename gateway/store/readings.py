@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -60,13 +61,30 @@ class Readings:
         """In this thread, with a connection from the pool."""
 
         def attempt() -> T:
-            with self._engine.connect() as connection, connection.begin():
+            with self._snapshot() as connection:
                 return work(connection)
 
         try:
             return postgres.patiently(attempt)
         except (exc.DBAPIError, exc.TimeoutError) as error:
             raise unavailable("the database cannot be read", error) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One state of the database for as long as it takes, for who writes out what is read.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            with self._snapshot() as connection:
+                yield connection
+        except (exc.DBAPIError, exc.TimeoutError) as error:
+            raise unavailable("the database cannot be read", error) from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
 
     def _keeping(self, work: Work[T], patience: int | None = None) -> T:
         """In the connection that this thread keeps: to take one from the pool and give it back

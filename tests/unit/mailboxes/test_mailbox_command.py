@@ -18,8 +18,9 @@ from gateway.exchange.mailroom import open_mailboxes
 from gateway.store import identity
 from gateway.store.blobs import FileBlobs
 from gateway.store.database import Database
+from gateway.store.drivers import open_blobs
 from mailboxes.content import Content
-from mailboxes.store import FolderSpec
+from mailboxes.store import FolderSpec, MailboxStore, MessageRow
 from tests.databases import Databases, migrated
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -94,6 +95,31 @@ def test_export_writes_a_maildir(config: str, tmp_path: Path) -> None:
     assert (said["messages"], said["octets"]) == (1, len(MAIL))
     (file,) = (target / ".&Vt5iZw-" / "cur").iterdir()
     assert file.read_bytes() == MAIL
+
+
+def test_what_is_removed_during_an_export_is_in_it(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL it broke off: each statement saw what was so at that moment."""
+    office = config_file.load(Path(config))
+    database = Database(office.state.database_url, readers=1)
+    store = open_mailboxes(open_blobs(office))
+    whole = MailboxStore.messages
+
+    def remove(self: MailboxStore, conn: Connection, folder_id: int) -> list[MessageRow]:
+        found = whole(self, conn, folder_id)
+        ids = [row.id for row in found]
+        database.write_now(lambda c: store.expunge(c, folder_id, ids, now=NOW))
+        return found
+
+    monkeypatch.setattr(MailboxStore, "messages", remove)
+    said = json.loads(
+        run("export", "unit:water", "--maildir", str(tmp_path / "out"), "--json", "-c", config)
+    )
+    assert said["messages"] == 1
+    monkeypatch.undo()
+    assert json.loads(run("show", "unit:water", "--json", "-c", config)) == []
+    database.stop()
 
 
 def test_a_wrong_name_is_one_sentence(config: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 import uvloop
 
-from gateway import __version__, activation, journal, memory, notify
+from gateway import __version__, activation, interpreter, journal, notify
 from gateway.accepting import Acceptor
 from gateway.backroom import Backroom
 from gateway.backup.notice import Notice
@@ -412,7 +412,7 @@ async def _serve(
         with contextlib.suppress(Exception):
             await office.stop()
         raise
-    memory.settle()
+    interpreter.settle()
     ports = [door.port for door in office.doors]
     sys.stdout.write(welcome(config, path, ports, office.console.port))
     sys.stdout.flush()
@@ -432,7 +432,8 @@ def run(config: Config, path: Path, hints: Sequence[str] = ()) -> None:
     # A core dump would hold what people wrote in the clear (RLIMIT_CORE covers children too).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    memory.tame()
+    interpreter.tame()
+    interpreter.take_short_turns()
     journal.set_up(config.log)
     for hint in hints:
         log.warning("setting-renamed", cause=hint)

@@ -101,13 +101,13 @@ def logged_in(office: Office, login: str) -> Client:
     return Client(office).login(login)
 
 
-def put(office: Office, owner: str, mails: Iterable[bytes]) -> Sequence[int]:
+def put(office: Office, owner: str, mails: Iterable[bytes], kind: str = "filed") -> Sequence[int]:
     """Put these octets into an INBOX as they are; the ids of the messages."""
     now = datetime.now(UTC)
     with opened(office.config) as here:
         store = open_mailboxes(open_blobs(here.config))
         contents = [
-            Content.of_octets(octets, key=f"t{number}", kind="filed")
+            Content.of_octets(octets, key=f"t{number}", kind=kind)
             for number, octets in enumerate(mails)
         ]
         return here.database.write_now(

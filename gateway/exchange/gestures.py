@@ -24,6 +24,7 @@ from gateway.evidence.record import Actor
 from gateway.exchange import cabinet, outbox, sayings
 from gateway.exchange.actors import Client, deliveries_for, delivery_to
 from gateway.exchange.held import NotPossible, hold_delivery
+from gateway.exchange.mailroom import DOCUMENT
 from gateway.exchange.mailroom import tables as mail
 from gateway.exchange.means import Means
 from gateway.exchange.opened import record_handed_over, record_not_counted, record_opened
@@ -38,7 +39,6 @@ from mailboxes.scan import scan_fields
 
 log = structlog.stdlib.get_logger("yizhan.gestures")
 
-KIND = "document"
 _HEADER = 65_536  # octets of an upload that are searched for our field
 
 _SETTLED = {Act.SIGN_FOR: DeliveryState.SIGNED, Act.RETURN: DeliveryState.RETURNED}
@@ -57,7 +57,7 @@ _UPLOADED = Prepared(
 )
 _SAME = Prepared(
     select(mail.contents.c.key).where(
-        mail.contents.c.digest == bindparam("digest"), mail.contents.c.kind == KIND
+        mail.contents.c.digest == bindparam("digest"), mail.contents.c.kind == DOCUMENT
     )
 )
 
@@ -101,7 +101,7 @@ class Gestures:
     def moved(self, connection: Connection, act: Gesture, owner: str, target: str) -> None:
         """Into 已签收 or 退文, of the unit's mailbox or of one's own: an act."""
         if (owner, target) != (act.owner, act.folder):
-            self._filed(connection, act, act.key if act.kind == KIND else "", target)
+            self._filed(connection, act, act.key if act.kind == DOCUMENT else "", target)
 
     def copied(
         self,
@@ -129,7 +129,7 @@ class Gestures:
 
     def _about(self, connection: Connection, act: Gesture) -> tuple[int, Client, Directory] | None:
         """The delivery that the message is, and who acts; None if it is something else."""
-        if act.kind != KIND:
+        if act.kind != DOCUMENT:
             return None
         delivery = delivery_to(connection, act.key, act.owner)
         directory = self._directory.within(connection)
@@ -211,7 +211,7 @@ class Gestures:
 
     def _uploaded(self, connection: Connection, act: Gesture) -> str:
         """The document of which the uploaded message is a copy: by digest, then by our field."""
-        if act.kind == KIND:
+        if act.kind == DOCUMENT:
             return act.key
         row = _UPLOADED.first(connection, {"content": act.content_id})
         if row is None:

@@ -12,6 +12,7 @@ from mailboxes.tables import make_tables
 
 tables = make_tables(metadata)
 search_tables = make_search_tables(metadata)
+DOCUMENT = "document"  # kind of the contents that are documents
 
 
 def open_mailboxes(blobs: Blobs, events: MailboxEvents | None = None) -> MailboxStore:

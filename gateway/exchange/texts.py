@@ -26,7 +26,6 @@ from mailboxes.scan import scan
 from mailboxes.search import SearchIndex
 from mailboxes.tables import Tables
 
-DOCUMENT = "document"
 OWN_LETTERS = frozenset(("receipt", "summary", "alert"))  # their files are evidence, not text
 OF_HEADER = frozenset(("subject", "header"))  # places of texts that the header has too
 ENCRYPTED = "the content is encrypted"

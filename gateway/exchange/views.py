@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 from gateway.directory.model import Owner
 from gateway.directory.snapshot import Directory
 from gateway.exchange import prefix
+from gateway.exchange.mailroom import DOCUMENT
 from mailboxes.content import Content
 from mailboxes.structure import Part
 from mailboxes.view import restructure
@@ -71,6 +72,6 @@ def prepare(
             header=header,
             digest=digest.hexdigest(),
             key=outcome.document_id,
-            kind="document",
+            kind=DOCUMENT,
         )
     return contents

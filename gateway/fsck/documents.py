@@ -16,6 +16,7 @@ from gateway.domain.document import (
     SealState,
     Urgency,
 )
+from gateway.exchange.mailroom import DOCUMENT
 from gateway.fsck.codes import Code
 from gateway.fsck.dossier import Dossier
 from gateway.fsck.fault import Findings
@@ -130,7 +131,7 @@ def check_refusal(dossier: Dossier, row: Row[Any], found: Findings) -> None:
         wrong.append("digest")
     if wrong:
         found.add(Code.DOCUMENT_VALUE, row.id, f"refusal {row.id} has a wrong {', '.join(wrong)}")
-    if any(one.kind == "document" for one in dossier.contents):
+    if any(one.kind == DOCUMENT for one in dossier.contents):
         found.add(Code.REFUSAL_CONTENT, row.id, f"a mailbox keeps what refusal {row.id} is about")
     if dossier.texts is not None:
         found.add(Code.TEXT_FORBIDDEN, row.id, f"text of the refused message {row.id} is kept")

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from gateway.domain.document import DeliveryState
 from gateway.exchange.cabinet import INBOX
+from gateway.exchange.mailroom import DOCUMENT
 from gateway.exchange.mailroom import tables as mail
 from gateway.fsck.codes import Code
 from gateway.fsck.dossier import Dossier
@@ -16,7 +17,6 @@ from gateway.fsck.standing import Standing
 from mailboxes.flags import SEEN, parted
 from mailboxes.folders import REMOVED
 
-DOCUMENT = "document"
 _OURS = (DOCUMENT, "receipt", "summary", "alert", "answer")
 
 

@@ -39,7 +39,7 @@ from types import NoneType, UnionType
 from typing import BinaryIO, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from gateway.domain.document import Opening, SealFinding, SealState
-from gateway.memory import tame
+from gateway.interpreter import tame
 from gateway.policy.archives import Budget
 from gateway.policy.examine import examine
 from gateway.policy.extract import OLD_OFFICE, extract, skip_reading

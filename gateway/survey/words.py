@@ -16,12 +16,11 @@ from sqlalchemy import Connection, select
 from gateway.directory import changes
 from gateway.directory.snapshot import Directory
 from gateway.domain.clock import rfc3339
-from gateway.exchange.mailroom import open_index, search_tables, tables
+from gateway.exchange.mailroom import DOCUMENT, open_index, search_tables, tables
 from gateway.exchange.tables import document_texts, documents
 from mailboxes.excerpts import Excerpt, excerpt
 from mailboxes.search import Hit, SearchIndex
 
-KIND = "document"
 _SUBJECT = "subject"
 
 
@@ -67,7 +66,7 @@ def find_words(
         behind = None if found is None else found.id
         owners = [owner.key for owner in directory.owners() if owner.unit_id == behind]
     index = SearchIndex(tables, search_tables, lambda _connection, _ids: ())
-    hits = index.newest(connection, words, owners=owners, kinds=[KIND], limit=limit)
+    hits = index.newest(connection, words, owners=owners, kinds=[DOCUMENT], limit=limit)
     shown = _shown(connection, hits, words, directory)
     return Answer(shown, open_index().count_unindexed(connection))
 

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from gateway import __version__
 from gateway.config import Mailboxes, MailboxListener
 from gateway.directory import presence
-from gateway.exchange.mailroom import tables
+from gateway.exchange.mailroom import DOCUMENT, tables
 from gateway.exchange.texts import open_search
 from gateway.intake.guest import MailGuest, Session
 from gateway.intake.limits import Places
@@ -61,7 +61,7 @@ class Mailroom:
         )
         self._rows = rows = Rows(premises.database, intake.committed)
         self.wakeups = Wakeups(tables, rows)
-        self._views = Views(tables, rows)
+        self._views = Views(tables, rows, (DOCUMENT,))
         self._loader = Loader(tables, premises.blobs.open)
         self._facts = FactBook(self._loader)
         self._search = open_search(premises.blobs.open)

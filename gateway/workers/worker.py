@@ -19,7 +19,7 @@ from base64 import b64decode
 import structlog
 import uvloop
 
-from gateway import journal, memory
+from gateway import interpreter, journal
 from gateway.backroom import open_outbox
 from gateway.config import Config
 from gateway.directory.logins import unready
@@ -86,7 +86,7 @@ class Worker:
         self._working.append(asyncio.create_task(self._outbox.run()))
         if self._mailroom is not None:
             self._working.append(asyncio.create_task(self._mailroom.wakeups.run()))
-        memory.settle()
+        interpreter.settle()
         self._channel.tell(messages.Ready())
 
     def admit(self, client: messages.Client, connection: socket.socket | None) -> None:
@@ -219,7 +219,8 @@ def main(descriptor: int) -> None:
         signal.signal(number, _nothing)  # the daemon says what is to be done
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
-    memory.tame()
+    interpreter.tame()
+    interpreter.take_short_turns()
     with contextlib.closing(socket.socket(fileno=descriptor)) as end:
         status = uvloop.run(_run(end))
     sys.exit(status)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from mailboxes.charset import wire_octets
 from mailboxes.decode import decode_text
-from mailboxes.imap.loading import Loaded, Loader
+from mailboxes.imap.loading import ENVELOPE, HEADER, Loaded, Loader
 from mailboxes.imap.sections import choose_fields
 
 _KEPT = 50_000
@@ -61,7 +61,7 @@ class FactBook:
         found = {one: kept[one] for one in wanted if one in kept}
         missing = [one for one in wanted if one not in found]
         for start in range(0, len(missing), _TOGETHER):
-            some = self._loader.load(conn, missing[start : start + _TOGETHER], octets=True)
+            some = self._loader.load(conn, missing[start : start + _TOGETHER], ENVELOPE | HEADER)
             for content_id, loaded in some.items():
                 found[content_id] = kept[content_id] = facts_of(loaded)
         while len(kept) > _KEPT:

@@ -10,11 +10,11 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
 
 from mailboxes.errors import NoSuchFolder
 from mailboxes.flags import parted, with_seen
@@ -38,7 +38,7 @@ class Row(NamedTuple):
     seen: bool
     arrived: int  # Unix milliseconds
     size: int
-    handed: bool  # a client has had all of it, when this row was read
+    handed: bool  # when this row was read a client had had all of it, or nobody wants to know
 
 
 class State(NamedTuple):
@@ -159,7 +159,11 @@ class FolderView:
 class Views:
     """The views of this process."""
 
-    def __init__(self, tables: Tables, database: Database) -> None:
+    def __init__(
+        self, tables: Tables, database: Database, watched: Collection[str] | None = None
+    ) -> None:
+        """`watched`: kinds of contents of which somebody wants to know when they were handed over;
+        None: all."""
         self._tables = tables
         self._database = database
         self._views: OrderedDict[int, FolderView] = OrderedDict()
@@ -171,10 +175,13 @@ class Views:
                 folders.c.id == bindparam("folder"), is_there(folders)
             )
         )
+        handed: ColumnElement[bool] = messages.c.handed_over.is_not(None)
+        if watched is not None:
+            handed = or_(handed, contents.c.kind.not_in(watched))
         rows = select(
             messages.c.id, messages.c.content_id, messages.c.uid, messages.c.modseq,
             messages.c.flags, messages.c.seen, messages.c.arrived, contents.c.size,
-            messages.c.handed_over.is_not(None).label("handed"),
+            handed.label("handed"),
         ).join(contents, contents.c.id == messages.c.content_id)  # fmt: skip
         self._rows = rows.where(which)
         self._changed = Prepared(

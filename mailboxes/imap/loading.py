@@ -1,4 +1,7 @@
-"""Reads what FETCH needs of contents: their columns, and octets where they stand."""
+"""Reads what FETCH needs of contents: the columns that are asked for, and octets where they stand.
+
+A program that asks for a thousand headers shall not wait for a thousand structures.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select
 
 from mailboxes.content import OpenBlob, Source
 from mailboxes.encode import from_json
@@ -19,25 +22,32 @@ from mailboxes.view import View
 
 _SMALL = 16_384  # octets that are read with their row
 
+ENVELOPE, BODYSTRUCTURE, DIGEST, HEADER, STRUCTURE, OCTETS = (
+    frozenset({name})
+    for name in ("envelope", "bodystructure", "digest", "header", "structure", "octets")
+)
+"""What may be asked for of a content."""
+
 
 @dataclass
 class Loaded:
     """One content. Its octets are read only where they are asked for."""
 
-    row: Row[Any]
+    row: Any  # with the columns that were asked for
+    needs: frozenset[str]
     open_blob: OpenBlob
     conn: Connection  # good as long as the reading in which it was loaded
-    table: Table
+    loader: Loader
 
     @cached_property
     def structure(self) -> Part:
         """With offsets into the octets."""
-        return from_json(self.row.structure)
+        return from_json(self._with(STRUCTURE).structure)
 
     @cached_property
     def source(self) -> Source:
         """Where the octets come from."""
-        row = self.row
+        row = self._with(OCTETS)
         if not row.blob:
             return Source(octets=self._inline(0, row.size))
         cuts = tuple((int(start), int(end)) for start, end in json.loads(row.cuts))
@@ -46,9 +56,15 @@ class Loaded:
     @cached_property
     def header(self) -> bytes:
         """The header with its empty line."""
-        if self.row.header is not None:
-            return bytes(self.row.header)
+        header = self._with(HEADER).header
+        if header is not None:  # else it is very long
+            return bytes(header)
         return self.octets(0, self.structure.body_start)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the octets are those of a document's blob, seen through a view."""
+        return bool(self._with(OCTETS).blob)
 
     @cached_property
     def whole(self) -> bytes:
@@ -59,26 +75,33 @@ class Loaded:
         """Some of the octets."""
         if "whole" in self.__dict__:
             return self.whole[start : start + length]
-        if not self.row.blob and "source" not in self.__dict__:
+        if not self.is_view and "source" not in self.__dict__:
             return self._inline(start, length)
         return self.source.read(self.open_blob, start, length)
 
     def pieces(self, start: int, length: int, piece: int) -> Iterator[bytes]:
         """The same in pieces, for what is long; they may be taken after the reading."""
-        if not self.row.blob:
+        if not self.is_view:
             found = self.octets(start, length)
             return (found[offset : offset + piece] for offset in range(0, len(found), piece))
         view = self.source.view
         assert view is not None  # noqa: S101  # a blob is read through a view
-        return view.span(lambda: self.open_blob(self.row.blob), start, length)
+        blob = self._with(OCTETS).blob
+        return view.span(lambda: self.open_blob(blob), start, length)
 
     def _inline(self, start: int, length: int) -> bytes:
         """Octets that are in the row; those of a large one only now."""
-        if self.row.octets is not None:
-            return bytes(self.row.octets[start : start + length])
-        table = self.table
-        cut = select(func.substr(table.c.octets, start + 1, max(length, 0)))
-        return bytes(self.conn.execute(cut.where(table.c.id == self.row.id)).scalar_one())
+        row = self._with(OCTETS)
+        if row.octets is not None:
+            return bytes(row.octets[start : start + length])
+        return self.loader.cut(self.conn, row.id, start, length)
+
+    def _with(self, more: frozenset[str]) -> Any:
+        """The row, read again if it lacks a column that is needed only now."""
+        if not more <= self.needs:
+            self.needs |= more
+            self.row = self.loader.row(self.conn, self.row.id, self.needs)
+        return self.row
 
 
 def object_id_of(digest: str) -> str:
@@ -91,20 +114,23 @@ class Loader:
 
     def __init__(self, tables: Tables, open_blob: OpenBlob) -> None:
         self._open_blob = open_blob
-        self._table = table = tables.contents
-        some = table.c.id.in_(bindparam("some", expanding=True))
-        self._shape = Prepared(
-            select(table.c.id, table.c.envelope, table.c.bodystructure).where(some), some="some"
-        )
-        self._head = Prepared(
-            select(
-                table.c.id, table.c.envelope, table.c.bodystructure, table.c.structure,
-                table.c.header, table.c.blob, table.c.prefix, table.c.size_original, table.c.cuts,
-                case((table.c.size <= _SMALL, table.c.octets)).label("octets"), table.c.size,
-                table.c.digest,
-            ).where(some),
-            some="some",
-        )  # fmt: skip
+        self._table = tables.contents
+        self._statements: dict[frozenset[str], Prepared] = {}
+
+    def _statement(self, needs: frozenset[str]) -> Prepared:
+        found = self._statements.get(needs)
+        if found is None:
+            table = self._table
+            columns: list[ColumnElement[Any]] = [table.c.id, table.c.size]
+            columns += [table.c[name] for name in sorted(needs - OCTETS)]
+            if needs >= OCTETS:
+                small = case((table.c.size <= _SMALL, table.c.octets)).label("octets")
+                columns += [
+                    table.c.blob, table.c.prefix, table.c.size_original, table.c.cuts, small,
+                ]  # fmt: skip
+            some = table.c.id.in_(bindparam("some", expanding=True))
+            found = self._statements[needs] = Prepared(select(*columns).where(some), some="some")
+        return found
 
     def of_object(self, conn: Connection, object_id: str) -> set[int]:
         """The ids of the contents with that EMAILID (RFC 8474)."""
@@ -118,13 +144,24 @@ class Loader:
         )
         return {row.id for row in conn.execute(query) if object_id_of(row.digest) == object_id}
 
-    def load(self, conn: Connection, ids: Sequence[int], *, octets: bool) -> dict[int, Loaded]:
-        """The contents by id; without `octets` only what ENVELOPE and BODYSTRUCTURE need."""
-        statement = self._head if octets else self._shape
+    def load(
+        self, conn: Connection, ids: Sequence[int], needs: frozenset[str]
+    ) -> dict[int, Loaded]:
+        """The contents by id, with what is needed of them; what is needed later is read then."""
+        statement = self._statement(needs)
         found: dict[int, Loaded] = {}
         for start in range(0, len(ids), 256):
-            some = list(ids[start : start + 256])
-            some += [some[-1]] * (-len(some) % 16)  # few lengths, so few statements to keep
-            for row in statement.all(conn, {"some": some}):
-                found[row.id] = Loaded(row, self._open_blob, conn, self._table)
+            for row in statement.all(conn, {"some": ids[start : start + 256]}):
+                found[row.id] = Loaded(row, needs, self._open_blob, conn, self)
         return found
+
+    def row(self, conn: Connection, content_id: int, needs: frozenset[str]) -> Any:
+        """The columns of one content. Raises LookupError if it is gone."""
+        [row] = self._statement(needs).all(conn, {"some": [content_id]})
+        return row
+
+    def cut(self, conn: Connection, content_id: int, start: int, length: int) -> bytes:
+        """Some octets of a content that stand in its row. Raises NoResultFound if it is gone."""
+        table = self._table
+        cut = select(func.substr(table.c.octets, start + 1, max(length, 0)))
+        return bytes(conn.execute(cut.where(table.c.id == content_id)).scalar_one())

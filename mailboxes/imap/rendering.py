@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from mailboxes.decode import decode_body
 from mailboxes.imap import output
-from mailboxes.imap.loading import Loaded, object_id_of
+from mailboxes.imap.loading import (
+    BODYSTRUCTURE,
+    DIGEST,
+    ENVELOPE,
+    HEADER,
+    OCTETS,
+    STRUCTURE,
+    Loaded,
+    object_id_of,
+)
 from mailboxes.imap.ports import Refusal
 from mailboxes.imap.sections import choose_fields, find_part, is_message, section_range
 from mailboxes.imap.syntax import FetchItem
@@ -44,6 +53,19 @@ def label_of(item: FetchItem) -> bytes:
         inside += b" (%s)" % b" ".join(output.astring(name) for name in section.fields)
     origin = b"<%d>" % item.partial[0] if item.partial else b""
     return b"%s[%s]%s " % (item.name.removesuffix("[]").encode(), inside, origin)
+
+
+def needs_of(item: FetchItem) -> frozenset[str]:
+    """What has to be known of a content for that item, but for odd cases."""
+    section = item.section
+    if item.name in _NEEDS:
+        return _NEEDS[item.name]
+    if section is not None and not section.part:
+        if section.text.startswith("HEADER"):
+            return HEADER
+        if not section.text:
+            return OCTETS
+    return OCTETS | STRUCTURE
 
 
 def render(content: Loaded, item: FetchItem) -> Answer:
@@ -106,7 +128,7 @@ def _octets(content: Loaded, item: FetchItem, start: int, end: int) -> Answer:
     length = end - start
     if length > _LONG:
         return Stream(b"{%d}\r\n" % length, length, content.pieces(start, length, _PIECE))
-    if content.row.size <= _LONG and content.row.blob:
+    if content.row.size <= _LONG and content.is_view:
         octets = content.whole[start:end]
     else:
         octets = content.octets(start, length)
@@ -160,4 +182,13 @@ _RENDER: dict[str, Callable[[Loaded, FetchItem], Answer]] = {
     "BODY[]": _body,
     "BINARY[]": _binary,
     "BINARY.SIZE[]": _binary_size,
+}
+
+_NEEDS: dict[str, frozenset[str]] = {
+    "ENVELOPE": ENVELOPE,
+    "BODYSTRUCTURE": BODYSTRUCTURE,
+    "BODY": BODYSTRUCTURE,
+    "EMAILID": DIGEST,
+    "RFC822": OCTETS,
+    "RFC822.HEADER": HEADER,
 }

@@ -7,9 +7,10 @@ Message numbers are the client's own: they change only when it is told so, at mo
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 
-from mailboxes.flags import parted
+from mailboxes.flags import parted, with_seen
 from mailboxes.imap import output
 from mailboxes.imap.folder_view import FolderView, Row, index
 from mailboxes.imap.ports import Refusal
@@ -64,6 +65,19 @@ class Selected:
             flags = f"{flags} \\Recent".lstrip()
         return output.flags(flags)
 
+    def flag_lists(self, rows: Sequence[Row]) -> list[bytes]:
+        """The same for many."""
+        if self._recent:
+            return [self.flag_list(row.uid) for row in rows]
+        flags, own = output.flags, self.view.own.get(self.account)
+        if not own:
+            return [flags(row.flags) for row in rows]
+        return [
+            flags(row.flags) if own.get(row.uid, row.seen) == row.seen
+            else _turned(row.flags, not row.seen)
+            for row in rows
+        ]  # fmt: skip
+
     def is_recent(self, uid: int) -> bool:
         """Whether it is \\Recent for this client."""
         return any(low <= uid < high for low, high in self._recent)
@@ -82,6 +96,15 @@ class Selected:
     def number(self, uid: int) -> int:
         """The client's number of the message."""
         return index(self.uids, uid) + 1
+
+    def numbers(self, rows: Sequence[Row]) -> Sequence[int]:
+        """The client's numbers of the messages."""
+        if not rows:
+            return ()
+        first = self.number(rows[0].uid)
+        if self.uids[first - 1 : first - 1 + len(rows)] == array("I", [row.uid for row in rows]):
+            return range(first, first + len(rows))  # as they follow one another in the folder
+        return [self.number(row.uid) for row in rows]
 
     def may(self, right: str) -> bool:
         """Whether the account may do that here, in a folder that is not just examined."""
@@ -223,6 +246,12 @@ class Selected:
 def right_for(flag: str) -> str:
     """The right to change that flag (RFC 4314, 4)."""
     return {"\\seen": "s", "\\deleted": "t"}.get(flag.lower(), "w")
+
+
+@lru_cache(4096)
+def _turned(flags: str, seen: bool) -> bytes:
+    """The flags as FETCH tells them to who has read it, or has not, unlike the others."""
+    return output.flags(with_seen(parted(flags), seen))
 
 
 def _listed(first: Iterable[str], then: Iterable[str]) -> bytes:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from mailboxes.errors import NoSuchMessage
 from mailboxes.imap.farewell import Leave
 from mailboxes.imap.folder_view import Row
-from mailboxes.imap.loading import Loaded
+from mailboxes.imap.loading import OCTETS, Loaded
 from mailboxes.imap.ports import Refusal
 from mailboxes.pop3.errors import Cut
 from mailboxes.pop3.listing import numbers
@@ -72,7 +72,7 @@ async def _load(session: Session, row: Row, choose: Chooser) -> Iterator[bytes]:
     def read(conn: Connection) -> Iterator[bytes]:
         if services.store.message(conn, row.id).folder_id != folder_id:
             raise NoSuchMessage("it was moved")
-        content = services.loader.load(conn, [row.content_id], octets=True)[row.content_id]
+        content = services.loader.load(conn, [row.content_id], OCTETS)[row.content_id]
         pieces = choose(content)
         if row.size <= _LONG:
             return iter((b"".join(pieces),))

@@ -110,7 +110,8 @@ def test_dele_hides_the_message_here_and_the_cabinet_keeps_it(office: Office) ->
 
 
 def test_retr_is_a_hand_over_and_read_top_is_neither_unless_it_gives_all(office: Office) -> None:
-    ids = put(office, "unit:transport", [MAIL, MAIL + b"2\r\n", MAIL + b"3\r\n"])
+    mails = [MAIL, MAIL + b"2\r\n", MAIL + b"3\r\n"]
+    ids = put(office, "unit:transport", mails, kind="document")
     with logged_in(office, "transport") as client:
         assert client.read(b"RETR 1") == MAIL
         client.read(b"TOP 2 2")

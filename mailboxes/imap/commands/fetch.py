@@ -18,8 +18,10 @@ from mailboxes.imap import output
 from mailboxes.imap.done import Done
 from mailboxes.imap.folder_view import Row
 from mailboxes.imap.grammar import Grammar
+from mailboxes.imap.lines import ITEMS, Lines
+from mailboxes.imap.loading import OCTETS
 from mailboxes.imap.ports import Refusal
-from mailboxes.imap.rendering import Answer, Stream, label_of, render
+from mailboxes.imap.rendering import Answer, Stream, label_of, needs_of, render
 from mailboxes.imap.syntax import FetchItem, FetchQuery, NumberSet, chosen, numbers_text
 from mailboxes.wire import Gone
 
@@ -31,8 +33,7 @@ log = structlog.get_logger("imap")
 _FIRST_RUN, _RUN = 32, 256  # messages
 _RUN_OCTETS = 4_194_304  # of messages that are read whole in one run
 _STEP = 500  # messages in one transaction
-_ROW_ITEMS = frozenset({"FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "THREADID"})
-_SHAPES = frozenset({"ENVELOPE", "BODYSTRUCTURE", "BODY"})
+_LINES = 1000  # of what is in memory: messages in one run
 _Maker = Callable[[Row], bytes] | int
 
 
@@ -112,8 +113,10 @@ class _Fetcher:
         self._fresh = fresh
         self._makers = self._compile(items)
         self._tells_flags = any(item.name == "FLAGS" for item in items)
-        self._contents = [item for item in items if item.name not in _ROW_ITEMS]
-        self._shapes_only = all(item.name in _SHAPES for item in self._contents)
+        self._contents = [item for item in items if item.name not in ITEMS]
+        zone = session.services.zone
+        self._lines = None if self._contents else Lines(self._selected, items, zone)
+        self._needs = frozenset[str]().union(*map(needs_of, self._contents))
         self._bodies = sum(_is_body(item) for item in self._contents)
         self._names = [
             f"{label_of(item).decode('latin-1')}{item.partial}" for item in self._contents
@@ -123,6 +126,8 @@ class _Fetcher:
 
     async def run(self, uids: Sequence[int]) -> int:
         """Answer for all messages; how many are gone."""
+        if self._lines is not None:
+            return await self._run_lines(self._lines, uids)
         position, lost, most = 0, 0, _FIRST_RUN
         while position < len(uids):
             rows: list[Row] = []
@@ -139,6 +144,17 @@ class _Fetcher:
             most = _RUN
         await self._hand_over()
         return lost
+
+    async def _run_lines(self, lines: Lines, uids: Sequence[int]) -> int:
+        """The same, where nothing has to be read."""
+        session, found = self._session, 0
+        for start in range(0, len(uids), _LINES):
+            known = self._selected.view.rows
+            rows = [known[uid] for uid in uids[start : start + _LINES] if uid in known]
+            session.write(lines.of(rows))
+            found += len(rows)
+            await session.flush_some()
+        return len(uids) - found
 
     async def _some(self, rows: Sequence[Row]) -> int:
         """Answer for these; how many of them are gone."""
@@ -187,6 +203,7 @@ class _Fetcher:
         if not self._contents:
             return {}
         rendered, items, names = self._services.rendered, self._contents, self._names
+        needs = self._needs
         known: dict[int, list[Answer]] = {}
         missing: list[int] = []
         for content_id in dict.fromkeys(row.content_id for row in rows):
@@ -200,13 +217,13 @@ class _Fetcher:
 
         def read(conn: Connection) -> dict[int, list[Answer]]:
             loader = self._services.loader
-            contents = loader.load(conn, missing, octets=not self._shapes_only)
+            contents = loader.load(conn, missing, needs)
             return {
                 content_id: [render(content, item) for item in items]
                 for content_id, content in contents.items()
             }
 
-        few = len(missing) <= 4 and (self._shapes_only or not self._bodies)
+        few = len(missing) <= 4 and not self._needs & OCTETS
         database = self._services.database
         found = await (database.glance(read) if few else database.read(read))
         for content_id, answers in found.items():
@@ -233,7 +250,7 @@ class _Fetcher:
         place = 0
         for number, item in enumerate(items):
             label = label_of(item) if number == 0 else b" " + label_of(item)
-            if item.name in of_row:
+            if item.name in ITEMS:
                 made.append((label, of_row[item.name]))
             else:
                 made.append((label, place))

@@ -1,4 +1,6 @@
-"""Memory of a process that runs for months: given back after large mail, seldom looked through.
+"""How a process that runs for months uses its interpreter.
+
+Memory is given back after large mail and seldom looked through; threads take short turns.
 
 glibc raises its limit for blocks that are mapped on their own, and given back when freed, to the
 size of the largest block freed so far: after one password check (19 MiB) or one large message the
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 
 # <malloc.h>
 _M_TRIM_THRESHOLD = -1
@@ -20,6 +23,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 MAPPED = 1 << 17  # octets: larger blocks are mapped on their own
+_TURN = 0.001  # seconds
 _YOUNG = 10_000  # objects that are made, and not freed, until the collector looks through them
 
 
@@ -36,6 +40,15 @@ def tame() -> bool:
     wishes = ((_M_MMAP_THRESHOLD, MAPPED), (_M_TRIM_THRESHOLD, MAPPED), (_M_ARENA_MAX, 2))
     done = [mallopt(name, value) == 1 for name, value in wishes]
     return all(done)
+
+
+def take_short_turns() -> None:
+    """Let no thread keep the interpreter for more than a millisecond when another one waits.
+
+    The event loop answers clients, threads read for them: by default each of the loop's steps would
+    wait up to 5 ms for a thread that computes, and a command is several steps.
+    """
+    sys.setswitchinterval(_TURN)
 
 
 def settle() -> None:

@@ -107,7 +107,7 @@ def put(office: Office, owner: str, mails: Iterable[bytes], kind: str = "filed")
     with opened(office.config) as here:
         store = open_mailboxes(open_blobs(here.config))
         contents = [
-            Content.of_octets(octets, key=f"t{number}", kind=kind)
+            Content.of_octets(octets, key=f"t{number}", kind="filed")
             for number, octets in enumerate(mails)
         ]
         return here.database.write_now(

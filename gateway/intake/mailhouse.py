@@ -8,7 +8,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +18,14 @@ from sqlalchemy import Connection, select
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import LoginFailed
 from gateway.directory.model import Account
+from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.ids import new_id
 from gateway.errors import Deferred, Reply, StoreError
 from gateway.exchange.exchange import Judges
 from gateway.exchange.mailroom import tables
 from gateway.exchange.tables import documents
+from gateway.intake import replies
 from gateway.intake.login import Authenticator
 from gateway.intake.rights import mail_account, standing
 from gateway.intake.services import KnownCertificates, handshake_context
@@ -83,10 +85,17 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Where a login comes from, as long as the session lasts."""
+    """Where a login comes from and what has proved it, as long as the session lasts."""
 
     address: str
-    strength: str
+    strength: str  # password or certificate
+    proof: str  # the password's hash, or the certificate's fingerprint
+
+    def holds_for(self, account: Account) -> bool:
+        """Whether the account would still be opened by it."""
+        if self.strength == "certificate":
+            return self.proof in account.certificates
+        return self.proof == account.password_hash
 
 
 class PostHouse:
@@ -139,7 +148,7 @@ class PostHouse:
         if unready is not None:
             raise _refusal(unready, "EXPIRED")
         self._welcome(address)
-        return await self._account(account, Guard(address, "password"))
+        return await self._account(account, Guard(address, "password", account.password_hash))
 
     async def by_certificate(self, certificate: bytes, address: str) -> MailAccount:
         fingerprint = hashlib.sha256(certificate).hexdigest()
@@ -152,7 +161,7 @@ class PostHouse:
         except StoreError as error:
             raise Unavailable(str(error)) from error
         self._welcome(address)
-        return await self._account(account, Guard(address, "certificate"))
+        return await self._account(account, Guard(address, "certificate", fingerprint))
 
     async def renewed(self, account: MailAccount) -> MailAccount:
         try:
@@ -162,8 +171,10 @@ class PostHouse:
         known = directory.account(account.login)
         if known is None or not known.active:
             raise Refusal("This account is closed", "此账号已停用", code="AUTHORIZATIONFAILED")
-        person = account.person
-        return mail_account(directory, known, person.address, person.strength)
+        guard = Guard(account.person.address, account.person.strength, account.proof)
+        if not guard.holds_for(known):
+            raise _refusal(replies.LOGIN_CHANGED, "AUTHORIZATIONFAILED")
+        return _guarded(directory, known, guard)
 
     async def standing(self, owner: str, identifier: str) -> Root | None:
         try:
@@ -256,7 +267,7 @@ class PostHouse:
             directory = await self._directory.current()
         except StoreError as error:
             raise Unavailable(str(error)) from error
-        found = mail_account(directory, account, guard.address, guard.strength)
+        found = _guarded(directory, account, guard)
         if not found.roots:
             raise Refusal(
                 "This account has no mailbox", "此账号没有信箱", code="AUTHORIZATIONFAILED"
@@ -286,6 +297,11 @@ class _Whole:
 
     def close(self) -> None:
         """The command closes it."""
+
+
+def _guarded(directory: Directory, account: Account, guard: Guard) -> MailAccount:
+    found = mail_account(directory, account, guard.address, guard.strength)
+    return replace(found, proof=guard.proof)
 
 
 def _login_refused(error: LoginFailed, address: str) -> Refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailboxes.events import Person
 
@@ -38,6 +38,7 @@ class Account:
     roots: tuple[Root, ...]  # the account's own mailbox first
     shared: str = ""  # the name under which all but the first stand, with the /; empty: none
     address: str = ""  # of its mail
+    proof: str = field(default="", repr=False)  # of the login; the owner of the package reads it
 
     def goes_by(self, identity: bytes) -> bool:
         """Whether the identity that a client asks to act for (RFC 4616) is this account's own."""

@@ -265,6 +265,45 @@ def test_a_role_that_is_taken_away_is_gone_from_a_running_session(office: Office
         assert client.line() == b""
 
 
+def test_a_session_does_not_outlive_its_password_or_certificate(office: Office) -> None:
+    """It went on reading for as long as it liked: only closed accounts were sent away."""
+    file = office.folder / "ca.pem"
+    der = ssl.PEM_cert_to_DER_cert(file.read_text())
+    ca = certificates.Certificate(file, office.folder / "ca.key", der)
+    own = certificates.make(office.folder, "leaving", ca)
+    word = office.folder / "word"
+    word.write_text("the first of two\n")
+    office.here(
+        "account", "add", "leaving", "--name", "李离", "--unit", "water:clerk",
+        "--password-file", str(word), "--certificate", own.fingerprint,
+    )  # fmt: skip
+    trust = ssl.create_default_context(cafile=str(office.folder / "tls.crt"))
+    trust.load_cert_chain(own.file, own.key)
+    with Client(office) as guest, Client(office, trust=trust) as shown:
+        deadline = time.monotonic() + 20
+        while not guest.say('LOGIN leaving "the first of two"')[-1].startswith(b"OK"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        shown.ok("AUTHENTICATE EXTERNAL =")
+        word.write_text("the second of two\n")
+        office.here("account", "password", "leaving", "--password-file", str(word))
+        _is_sent_away(guest)
+        shown.ok("SELECT INBOX")
+        office.here("account", "change", "leaving", "--no-certificate")
+        _is_sent_away(shown)
+
+
+def _is_sent_away(client: Client) -> None:
+    deadline = time.monotonic() + 20
+    while (said := client.say("STATUS INBOX (MESSAGES)"))[-1].startswith(b"OK"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert said[-1].startswith(b"NO [AUTHORIZATIONFAILED] ")
+    assert "账号已变更" in said[-1].decode()
+    assert client.line().startswith(b"* BYE")
+    assert client.line() == b""
+
+
 def test_readers_read_and_change_nothing(office: Office) -> None:
     with Client(office, "committee") as clerk, Client(office, "security") as reader:
         assert clerk.append(b"Subject: a\r\n\r\n\r\n", flags="\\Flagged").startswith(b"OK")

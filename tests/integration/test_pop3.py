@@ -257,16 +257,27 @@ def test_the_last_login_is_noted_with_the_door(office: Office) -> None:
 
 
 def test_a_new_password_and_a_closed_account_count_at_once(office: Office) -> None:
+    """A session went on under a password that counted no longer."""
     put(office, "unit:archives", [MAIL])
-    with logged_in(office, "archives") as client:
-        assert client.read(b"RETR 1") == MAIL
-        office.here("account", "change", "archives", "--inactive")
-        deadline = time.monotonic() + 20
-        while (answer := client.ask(b"STAT")).startswith(b"+OK"):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        assert answer == b"-ERR [AUTH] This account is closed"
-        assert client.line() == b""
+    word = office.folder / "word"
+    word.write_text("typed by the operator\n")
+    for sentence, words in (
+        (b"This account is closed", ("change", "archives", "--inactive")),
+        (
+            b"The account was changed, connect and log in again",
+            ("password", "archives", "--password-file", str(word)),
+        ),
+    ):
+        with logged_in(office, "archives") as client:
+            assert client.read(b"RETR 1") == MAIL
+            office.here("account", *words)
+            deadline = time.monotonic() + 20
+            while (answer := client.ask(b"STAT")).startswith(b"+OK"):
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            assert answer == b"-ERR [AUTH] " + sentence
+            assert client.line() == b""
+        office.here("account", "change", "archives", "--active")
 
 
 def test_rights_that_are_taken_away_meanwhile_count_at_once(office: Office) -> None:

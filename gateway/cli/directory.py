@@ -130,7 +130,7 @@ def log(
     ] = "",
     *,
     kind: Annotated[
-        str, typer.Option(help="unit, account, group, desk, duty, fsck or documents.")
+        str, typer.Option(help="unit, account, group, desk, duty, mailbox, fsck or documents.")
     ] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many lines, newest first.")] = 100,
     as_json: JsonOption = False,

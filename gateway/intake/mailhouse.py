@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection, select
 
+from gateway.directory import changes
 from gateway.directory.live import LiveDirectory
 from gateway.directory.logins import LoginFailed
 from gateway.directory.model import Account
@@ -240,6 +241,18 @@ class PostHouse:
             .limit(1)
         )
         return conn.scalar(query)
+
+    def rights_given(
+        self, conn: Connection, account: MailAccount, owner: str, folder: str, identifier: str,
+        before: str | None, after: str | None,
+    ) -> None:  # fmt: skip
+        """A line in the log of changes, as `yizhan mailbox rights` writes it."""
+        changes.record(
+            conn, "rights", "mailbox", owner,
+            before={"folder": folder, "who": identifier, "rights": before},
+            after={"folder": folder, "who": identifier, "rights": after},
+            actor=f"{account.login} (imap)", now=self._clock.now(),
+        )  # fmt: skip
 
     async def _check_virus(self, account: MailAccount, spool: AnySpool) -> None:
         if self._judges.scanner is None:

@@ -111,6 +111,13 @@ class House(Protocol):
         """The UID of a message in that folder that the post office has filed itself, if this is
         its client's own copy."""
 
+    def rights_given(
+        self, conn: Connection, account: Account, owner: str, folder: str, identifier: str,
+        before: str | None, after: str | None,
+    ) -> None:  # fmt: skip
+        """The account has given rights by hand in a folder of that owner; None: none were, or are
+        any more. Called in the transaction that does it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import imaplib
+import json
 import re
 import socket
 import ssl
@@ -343,6 +344,26 @@ def test_rights_by_hand_begin_with_those_of_the_role(office: Office) -> None:
             chief.ok(b"DELETEACL %s %s" % (inbox, identifier))
         for unknown in (b"$king", b"nobody", b"anyone"):
             chief.fails(b"SETACL %s %s -t" % (inbox, unknown), "CANNOT")
+
+
+def test_rights_that_a_mail_program_gives_are_in_the_log_of_changes(office: Office) -> None:
+    """Those that a command gives were, and nobody could say who had given the others."""
+    with Client(office, "finance-qian") as admin:
+        admin.ok("ENABLE UTF8=ACCEPT")
+        inbox = '"单位信箱/财政局/INBOX"'
+        for command in (
+            f"SETACL {inbox} $leader lr", f"SETACL {inbox} $leader lr",
+            f"SETACL {inbox} $leader +s", f"DELETEACL {inbox} $leader",
+        ):  # fmt: skip
+            admin.ok(command)
+    told = json.loads(office.here("directory", "log", "unit:finance", "--limit", "3", "--json"))
+    assert {(one["actor"], one["action"], one["kind"]) for one in told} == {
+        ("finance-qian (imap)", "rights", "mailbox")
+    }
+    given = [(one["before"]["rights"], one["after"]["rights"]) for one in told]
+    assert given == [("lrs", None), ("lr", "lrs"), (None, "lr")]
+    assert {one["after"]["folder"] for one in told} == {"INBOX"}
+    assert {one["after"]["who"] for one in told} == {"$leader"}
 
 
 # What is told, and when

@@ -53,12 +53,13 @@ async def set_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     usual = await services.house.standing(spot.root.owner, identifier) if way else None
 
     def write(conn: Connection) -> None:
+        given = services.tree.acl(conn, spot.node.id)
         new = rights
         if way:
-            before = _present(services.tree.acl(conn, spot.node.id), identifier, usual)
-            kept = "".join(letter for letter in before if letter not in rights)
+            present = _present(given, identifier, usual)
+            kept = "".join(letter for letter in present if letter not in rights)
             new = spelled(kept + rights) if way == "+" else kept
-        services.tree.set_acl(conn, spot.node.id, identifier, new)
+        _give(session, conn, spot, identifier, given.get(identifier), new)
 
     await services.database.write(write)
     return Done("The rights are given")
@@ -70,9 +71,12 @@ async def delete_acl(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     identifier = _identifier(grammar)
     grammar.end()
     services = session.services
-    await services.database.write(
-        lambda c: services.tree.set_acl(c, spot.node.id, identifier, None)
-    )
+
+    def write(conn: Connection) -> None:
+        before = services.tree.acl(conn, spot.node.id).get(identifier)
+        _give(session, conn, spot, identifier, before, None)
+
+    await services.database.write(write)
     return Done("The rights are taken back")
 
 
@@ -113,6 +117,20 @@ def _present(given: Mapping[str, str], identifier: str, usual: Root | None) -> s
         "That one has no rights of its own here yet: give all that it shall have, without + or -",
         "此对象在此处尚无单独权限：请直接给出全部权限，不用 + 或 -",
         code="CANNOT",
+    )
+
+
+def _give(
+    session: Session, conn: Connection, spot: Spot, identifier: str, before: str | None,
+    after: str | None,
+) -> None:  # fmt: skip
+    """None: as the role has them. The owner of the mailboxes is told, in the same transaction."""
+    if before == after:
+        return
+    services, owner = session.services, spot.root.owner
+    services.tree.set_acl(conn, spot.node.id, identifier, after)
+    services.house.rights_given(
+        conn, session.account, owner, spot.node.name, identifier, before, after
     )
 
 

@@ -200,8 +200,8 @@ class Submission(Section):
     delay_limit_seconds: Seconds = 20
     """Longest such delay."""
     first_password_days: Annotated[float, Field(ge=0)] = 0
-    """Days for which a first password may send before it is changed at the portal; 0: not at all.
-    Without a portal nothing is asked."""
+    """Days for which a first password may send and read before it is changed at the portal; 0: not
+    at all. Without a portal nothing is asked."""
     drain_seconds: Seconds = 20
     """After SIGTERM: time for running transactions to finish."""
     limits: Limits = Limits()

@@ -54,17 +54,18 @@ _PASSWORD_LIMIT = 1024  # letters; nobody types more, and hashing must not be fe
 
 
 def first_password(url: str) -> Reply:
-    """What a mail program is told that sends with a first password; `url` is the portal's."""
+    """What a mail program is told that comes with a first password; `url` is the portal's."""
     return Reply(
         550,
         "5.7.1",
-        f"Your first password must be changed before you can send: open {url} in a web browser",
-        f"初始密码须先修改才能发送：请用浏览器打开 {url} 修改密码",
+        "Your first password must be changed before you can send or read: "
+        f"open {url} in a web browser",
+        f"初始密码须先修改才能收发邮件：请用浏览器打开 {url} 修改密码",
     )
 
 
 def unready(account: Account, settings: Submission, url: str, now: datetime) -> Reply | None:
-    """Why an account that came by its password may not send yet; None: it may.
+    """Why an account that came by its password may not send or read yet; None: it may.
 
     `url` is the portal's; where there is none nobody is asked to change anything.
     """
@@ -174,7 +175,7 @@ class Authenticator:
         return self._admit(account, client_ip, door)
 
     def unready(self, account: Account) -> Reply | None:
-        """Why an account that came by its password may not send yet; None: it may."""
+        """Why an account that came by its password may not send or read yet; None: it may."""
         return unready(account, self._settings, self._portal_url, self._clock.now())
 
     def unlock(self, login: str) -> None:

@@ -36,7 +36,7 @@ class Authenticator(Protocol):
         """The account that lists this certificate (SHA-256, lower-case hex), or such an error."""
 
     def unready(self, account: Account) -> Reply | None:
-        """Why an account that came by its password may not send yet; None: it may."""
+        """Why an account that came by its password may not send or read yet; None: it may."""
 
 
 @dataclass(frozen=True, slots=True)

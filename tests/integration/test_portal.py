@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import imaplib
 import json
 import plistlib
+import poplib
 import re
 import signal
 import smtplib
@@ -135,18 +137,30 @@ def test_a_person_logs_in_sees_the_own_data_and_changes_the_password(
         assert secret not in office.log
 
 
-def test_a_first_password_sends_nothing_until_it_is_changed_at_the_portal(
+def test_a_first_password_sends_and_reads_nothing_until_it_is_changed_at_the_portal(
     office: Office, browser: Browser
 ) -> None:
     first = added(office, "newcomer")
     code, text = mail_from(office, "newcomer", first)
     assert code == 550
     assert "https://localhost:2443/" in text and "first password must be changed" in text
+    with (
+        imaplib.IMAP4_SSL("127.0.0.1", office.imaps_port, ssl_context=office.trust) as reader,
+        pytest.raises(imaplib.IMAP4.error, match=r"\[EXPIRED\].*before you can send or read"),
+    ):
+        reader.login("newcomer", first)
+    fetcher = poplib.POP3_SSL("127.0.0.1", office.pop3s_port, context=office.trust)
+    fetcher.user("newcomer")
+    with pytest.raises(poplib.error_proto, match=r"\[AUTH\].*before you can send or read"):
+        fetcher.pass_(first)
+    fetcher.close()
     browser.login("newcomer", first)
     assert "您正在使用初始密码" in browser.get().text
     browser.change(first, "ein gutes Kennwort")
     assert "您正在使用初始密码" not in browser.get().text
     assert mail_from(office, "newcomer", "ein gutes Kennwort")[0] == 250
+    with imaplib.IMAP4_SSL("127.0.0.1", office.imaps_port, ssl_context=office.trust) as reader:
+        assert reader.login("newcomer", "ein gutes Kennwort")[0] == "OK"
     again = json.loads(office.here("account", "password", "newcomer", "--json"))["password"]
     assert mail_from(office, "newcomer", again)[0] == 550
     given = office.folder / "given"

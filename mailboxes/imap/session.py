@@ -242,6 +242,7 @@ class Session:
         self.write(f"{tag} {done.status} {code}{_one_line(done.text)}\r\n".encode())
         await self.flush()
         if self._errors <= 0:
+            self.services.meter.turned_away("errors")
             raise Leave("Too many commands that are no IMAP")
 
     def _name(self, match: re.Match[bytes] | None) -> str:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+import httpx
 import pytest
 
 from tests import certificates, letters
@@ -224,6 +225,9 @@ def test_floods_before_the_login_end(office: Office) -> None:
             said.append(line)
         assert said[-1].startswith(b"* BYE")
         assert len(said) <= 21
+    metrics = httpx.get(office.url("/metrics"), timeout=SECONDS).text
+    counted = r'^yizhan_mailbox_turned_away_total\{[^}]*why="errors"[^}]*\} [1-9]'
+    assert re.search(counted, metrics, re.M), "POP3 counted it, IMAP did not"
     with Client(office) as client:
         client.send(b"A" * 2_000_000 + b"\r\n")
         assert client.line().startswith(b"* BAD")

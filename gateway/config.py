@@ -43,7 +43,8 @@ class Office(Section):
     language: Literal["zh-CN", "en"] = "zh-CN"
     """Language where neither a unit nor an account has chosen one."""
     security_officer: str = ""
-    """Login of the 保密员, who is told of every classification marking; empty: the operators."""
+    """Login of the 保密员, who is told of each mail that was refused for a classification marking;
+    empty: the operators."""
 
     @field_validator("domain")
     @classmethod

@@ -39,7 +39,8 @@ class Office(Section):
     name_en: str = ""
     """Name of the office in English; empty: the Chinese name is used."""
     hostname: str = ""
-    """Name that the SMTP greeting and Received lines give; empty: `mail.` and the domain."""
+    """Name of the machine: in greetings, Received lines, records and settings of mail programs;
+    empty: `mail.` and the domain."""
     language: Literal["zh-CN", "en"] = "zh-CN"
     """Language where neither a unit nor an account has chosen one."""
     security_officer: str = ""

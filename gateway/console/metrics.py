@@ -108,7 +108,7 @@ METRICS: tuple[Metric, ...] = (
            "Children that read files and died, or were killed because their time was over.",
            kept_elsewhere=True),
     Metric("yizhan_workers_replaced_total", _C, "Worker processes that died.", kept_elsewhere=True),
-    Metric("yizhan_healthy", _G, "1 if every part of the office is well, as the health page says."),
+    Metric("yizhan_healthy", _G, "1 unless the health page says `degraded`."),
     Metric("yizhan_build_info", _G, "Always 1; the label has the version.", ("version",)),
 )  # fmt: skip
 

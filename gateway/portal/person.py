@@ -43,7 +43,7 @@ class SealRow:
 class LoginRow:
     """A last login, to within an hour."""
 
-    door: str  # submission, portal
+    door: str  # submission, imap, pop3, portal
     at: str
     client: str
 

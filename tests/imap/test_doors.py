@@ -341,7 +341,7 @@ def test_rights_by_hand_begin_with_those_of_the_role(office: Office) -> None:
         )
         for identifier, change, given in (
             (b"$clerk", b"-t", b"$clerk lrswipkxe"), (b"finance", b"-e", b"finance lrswipkxt"),
-            (b"nanshi-ma", b"+l", b"nanshi-ma l"),
+            (b"water-li", b"+l", b"water-li l"),
         ):  # fmt: skip
             chief.ok(b"SETACL %s %s %s" % (inbox, identifier, change))
             assert given in chief.ok(b"GETACL " + inbox)[0]

@@ -23,7 +23,6 @@ from bench import gauge, submit
 from tests.office import Office
 
 _SETTLED_SECONDS = 3.0
-_IDLE_SECONDS = 10.0
 _AT_ONCE = 20  # handshakes
 _ADDRESSES = 200  # that the clients share: none has more than its share
 
@@ -59,7 +58,7 @@ async def _connect(port: int, number: int, context: ssl.SSLContext) -> asyncio.S
     return writer
 
 
-async def _hold(port: int, pid: int, clients: int) -> tuple[int, float]:
+async def _hold(port: int, pid: int, clients: int, seconds: float) -> tuple[int, float]:
     """Memory with that many clients inside, and seconds of the processor for each second."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -69,15 +68,15 @@ async def _hold(port: int, pid: int, clients: int) -> tuple[int, float]:
         inside += await asyncio.gather(*(_connect(port, number, context) for number in some))
     await asyncio.sleep(_SETTLED_SECONDS)
     memory, used = _memory(pid), submit.cpu(pid)
-    await asyncio.sleep(_IDLE_SECONDS)
+    await asyncio.sleep(seconds)
     used = submit.cpu(pid) - used
     for writer in inside:
         writer.close()
-    return memory, used / _IDLE_SECONDS
+    return memory, used / seconds
 
 
-def measure(office: Office, clients: int, minutes: float) -> Idle:
-    """Start the office, measure, and stop it."""
+def measure(office: Office, clients: int, minutes: float, seconds: float) -> Idle:
+    """Start the office, let it rest for minutes, watch clients hold on for seconds, and stop it."""
     begun = time.monotonic()
     with office.running():
         started = time.monotonic() - begun
@@ -89,7 +88,7 @@ def measure(office: Office, clients: int, minutes: float) -> Idle:
             time.sleep(60 * minutes)
             rested = _memory(pid)
         before = rested or memory
-        after, busy = asyncio.run(_hold(office.submissions_port, pid, clients))
+        after, busy = asyncio.run(_hold(office.submissions_port, pid, clients, seconds))
     return Idle(
         started, cpu, memory, rested, clients, (after - before) / clients if clients else 0, busy
     )
@@ -103,11 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--clients", type=int, default=1000, help="that only hold on (1000)")
     parser.add_argument("--minutes", type=float, default=0, help="to wait before (0)")
+    parser.add_argument("--seconds", type=float, default=10, help="that they hold on (10)")
     parser.add_argument("--json", action="store_true", help="figures for a program")
     options = parser.parse_args(arguments)
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
     with submit.founded() as office:
-        found = measure(office, options.clients, options.minutes)
+        found = measure(office, options.clients, options.minutes, options.seconds)
     if options.json:
         json.dump(asdict(found), sys.stdout, indent=1)
         return 0

@@ -186,9 +186,10 @@ def ours() -> Iterator[Place]:
 class Run:
     """All questions to one server."""
 
-    def __init__(self, place: Place, number: int) -> None:
+    def __init__(self, place: Place, number: int, idle: int) -> None:
         self._place = place
         self._number = number
+        self._idle = idle
         self.figures: dict[str, float] = {}
 
     def all(self) -> dict[str, float]:
@@ -196,11 +197,14 @@ class Run:
         client = Client(self._place)
         client.ask("CREATE bench")
         stock = mails(self._number)
+        many = min(1000, self._number // 2)
+        few = many // 5
         self._say("filling")
-        client.append(stock[: self._number - 1000], "bench")
-        self._once("append-1000", lambda: client.append(stock[-1000:], "bench"))
+        client.append(stock[: self._number - many], "bench")
+        self._once(f"append-{many}", lambda: client.append(stock[-many:], "bench"))
         client.close()
-        time.sleep(20 if self._place.name == "yizhan" else 1)  # the index is made in the background
+        if self._place.name == "yizhan":
+            time.sleep(1 + self._number / 500)  # the index is made in the background
         client = Client(self._place)
         self._once("select-cold", lambda: client.ask("SELECT bench"))
         self._often("select-again", lambda: client.ask("SELECT bench"))
@@ -208,22 +212,22 @@ class Run:
         self._once("envelope-first", lambda: client.ask("FETCH 1:* ENVELOPE"))
         self._often("envelope-again", lambda: client.ask("FETCH 1:* ENVELOPE"))
         last = self._number
-        headers = f"UID FETCH {last - 999}:{last} {_THUNDERBIRD}"
-        self._once("headers-1000-first", lambda: client.ask(headers))
-        self._often("headers-1000-again", lambda: client.ask(headers))
-        bodies = f"FETCH {last - 199}:{last} (UID RFC822.SIZE BODY.PEEK[])"
-        self._once("bodies-200-first", lambda: client.ask(bodies))
-        self._often("bodies-200-again", lambda: client.ask(bodies))
+        headers = f"UID FETCH {last - many + 1}:{last} {_THUNDERBIRD}"
+        self._once(f"headers-{many}-first", lambda: client.ask(headers))
+        self._often(f"headers-{many}-again", lambda: client.ask(headers))
+        bodies = f"FETCH {last - few + 1}:{last} (UID RFC822.SIZE BODY.PEEK[])"
+        self._once(f"bodies-{few}-first", lambda: client.ask(bodies))
+        self._often(f"bodies-{few}-again", lambda: client.ask(bodies))
         self._once("search-text-first", lambda: client.ask("SEARCH TEXT needle123"))
         self._often("search-text-again", lambda: client.ask("SEARCH TEXT needle456"))
         self._often("search-subject", lambda: client.ask("SEARCH SUBJECT control"))
         self._often("search-flags", lambda: client.ask("SEARCH UNSEEN UNDELETED"))
-        self._flip(client)
+        self._flip(client, many)
         self._often("sort-date", lambda: client.ask("SORT (REVERSE DATE) UTF-8 ALL"))
         self._often("status", lambda: client.ask("STATUS INBOX (MESSAGES UNSEEN UIDNEXT)"))
-        self._often("copy-100", lambda: client.ask("COPY 1:100 INBOX"))
+        self._often(f"copy-{few // 2}", lambda: client.ask(f"COPY 1:{few // 2} INBOX"))
         self._delay()
-        self._idle(50)
+        self._wake(self._idle)
         client.close()
         return self.figures
 
@@ -242,9 +246,10 @@ class Run:
         self.figures[name] = statistics.median(taken)
         self._say(f"{name} {self.figures[name]:.4f}")
 
-    def _flip(self, client: Client) -> None:
+    def _flip(self, client: Client, many: int) -> None:
         ways = iter("+-" * 20)
-        self._often("store-1000", lambda: client.ask(f"STORE 1:1000 {next(ways)}FLAGS (\\Flagged)"))
+        store = f"STORE 1:{many} %sFLAGS (\\Flagged)"
+        self._often(f"store-{many}", lambda: client.ask(store % next(ways)))
 
     def _delay(self) -> None:
         """The longest NOOP of another client while everything is fetched."""
@@ -270,7 +275,7 @@ class Run:
         heavy.close()
         other.close()
 
-    def _idle(self, number: int) -> None:
+    def _wake(self, number: int) -> None:
         before = self._memory()
         idle = [Client(self._place) for _ in range(number)]
         for one in idle:
@@ -306,6 +311,7 @@ def main() -> None:
     """Measure both and print the table, or JSON."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--mails", type=int, default=10_000)
+    options.add_argument("--idle", type=int, default=50, help="clients that idle")
     options.add_argument("--only", choices=("dovecot", "yizhan"))
     options.add_argument("--json", action="store_true")
     chosen = options.parse_args()
@@ -313,7 +319,7 @@ def main() -> None:
     for name, begin in (("dovecot", theirs), ("yizhan", ours)):
         if chosen.only in (None, name):
             with begin() as place:
-                figures[name] = Run(place, chosen.mails).all()
+                figures[name] = Run(place, chosen.mails, chosen.idle).all()
     if chosen.json:
         print(json.dumps(figures, indent=1))
         return

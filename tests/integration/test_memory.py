@@ -29,11 +29,11 @@ def _send(office: Office, clients: int, encrypted: int) -> Outcome:
 
 
 @pytest.mark.timeout(600)
-def test_twelve_clients_with_25_mb_each_keep_the_memory_promise_and_give_it_back(
+def test_eight_clients_with_25_mb_each_keep_the_memory_promise_and_give_it_back(
     make_office: Callable[..., Office],
 ) -> None:
     with make_office(changes={POLICY: ""}).running() as office:
-        outcome = _send(office, 12, encrypted=1)
+        outcome = _send(office, 8, encrypted=1)
     assert outcome.cost <= PROMISED, table(outcome)
     for name, octets in outcome.after.by_process.items():
         if "child" in name:

@@ -258,7 +258,7 @@ class Mailroom:
         rows = Rows(database, lambda: None)
         self.store = MailboxStore(tables, _no_blob)
         self.tree = FolderTree(tables)
-        loader = Loader(tables, _no_blob)
+        loader = Loader(tables, _no_blob, database.read_now)
         self.services = Services(
             host="mail.heping.test", version="0", tls=True, store=self.store, tree=self.tree,
             database=rows, house=self.people, search=open_search(_no_blob),

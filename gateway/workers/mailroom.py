@@ -62,7 +62,7 @@ class Mailroom:
         self._rows = rows = Rows(premises.database, intake.committed)
         self.wakeups = Wakeups(tables, rows)
         self._views = Views(tables, rows, (DOCUMENT,))
-        self._loader = Loader(tables, premises.blobs.open)
+        self._loader = Loader(tables, premises.blobs.open, premises.database.read_now)
         self._facts = FactBook(self._loader)
         self._search = open_search(premises.blobs.open)
         self._rendered = Rendered()

@@ -6,7 +6,7 @@ A program that asks for a thousand headers shall not wait for a thousand structu
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,9 @@ from mailboxes.tables import Tables
 from mailboxes.view import View
 
 _SMALL = 16_384  # octets that are read with their row
+_STEP = 1_048_576  # octets that are read at once of what is streamed from a row
+
+ReadAgain = Callable[[Callable[[Connection], bytes]], bytes]
 
 ENVELOPE, BODYSTRUCTURE, DIGEST, HEADER, STRUCTURE, OCTETS = (
     frozenset({name})
@@ -82,8 +85,9 @@ class Loaded:
     def pieces(self, start: int, length: int, piece: int) -> Iterator[bytes]:
         """The same in pieces, for what is long; they may be taken after the reading."""
         if not self.is_view:
-            found = self.octets(start, length)
-            return (found[offset : offset + piece] for offset in range(0, len(found), piece))
+            if length > _STEP and "source" not in self.__dict__:
+                return self.loader.steps(self.row.id, start, length, piece)
+            return _cut(self.octets(start, length), piece)
         view = self.source.view
         assert view is not None  # noqa: S101  # a blob is read through a view
         blob = self._with(OCTETS).blob
@@ -104,6 +108,10 @@ class Loaded:
         return self.row
 
 
+def _cut(octets: bytes, piece: int) -> Iterator[bytes]:
+    return (octets[offset : offset + piece] for offset in range(0, len(octets), piece))
+
+
 def object_id_of(digest: str) -> str:
     """EMAILID: the same for the same octets, and for no others."""
     return f"M{digest[:40]}"
@@ -112,8 +120,10 @@ def object_id_of(digest: str) -> str:
 class Loader:
     """Reads contents by their ids."""
 
-    def __init__(self, tables: Tables, open_blob: OpenBlob) -> None:
+    def __init__(self, tables: Tables, open_blob: OpenBlob, again: ReadAgain) -> None:
+        """`again` makes another reading of the database, in the thread that calls it."""
         self._open_blob = open_blob
+        self._again = again
         self._table = tables.contents
         self._statements: dict[frozenset[str], Prepared] = {}
 
@@ -160,8 +170,20 @@ class Loader:
         [row] = self._statement(needs).all(conn, {"some": [content_id]})
         return row
 
+    def steps(self, content_id: int, start: int, length: int, piece: int) -> Iterator[bytes]:
+        """Octets of a content that stand in its row, in pieces, and never more than a megabyte
+        held for whoever takes them slowly. Raises what a reading raises, LookupError if it is gone.
+        """
+        for offset in range(start, start + length, _STEP):
+            most = min(_STEP, start + length - offset)
+            found = self._again(lambda c, at=offset, most=most: self.cut(c, content_id, at, most))  # type: ignore[misc]
+            yield from _cut(found, piece)
+
     def cut(self, conn: Connection, content_id: int, start: int, length: int) -> bytes:
-        """Some octets of a content that stand in its row. Raises NoResultFound if it is gone."""
+        """Some octets of a content that stand in its row. Raises LookupError if it is gone."""
         table = self._table
         cut = select(func.substr(table.c.octets, start + 1, max(length, 0)))
-        return bytes(conn.execute(cut.where(table.c.id == content_id)).scalar_one())
+        found = conn.execute(cut.where(table.c.id == content_id)).scalar()
+        if found is None:
+            raise LookupError(f"there is no content {content_id}")
+        return bytes(found)

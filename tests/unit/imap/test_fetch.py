@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mailboxes.imap import rendering
+from mailboxes.imap.loading import Loader
 from mailboxes.imap.remembering import Rendered
 from tests.mailroom import Mailroom
 
@@ -95,6 +96,28 @@ async def test_a_body_that_cannot_be_read_to_its_end_ends_the_connection(
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "message-unreadable"
     ]
+
+
+async def test_a_large_message_in_a_row_is_taken_in_steps(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held whole for each client that took it slowly."""
+    client = await room.client(select="INBOX")
+    octets = letter(1, 3_000_000)
+    await client.append(octets)
+    read: list[int] = []
+    real = Loader.cut
+
+    def cut(self: Loader, conn: Any, content_id: int, start: int, length: int) -> bytes:
+        read.append(length)
+        return real(self, conn, content_id, start, length)
+
+    monkeypatch.setattr(Loader, "cut", cut)
+    [line] = await client.ok("FETCH 1 (BODY.PEEK[] BODY.PEEK[]<1000000.1500000>)")
+    assert octets + b" BODY[]<1000000> " in line
+    assert line.endswith(octets[1_000_000:2_500_000] + b")")
+    assert max(read) == 1_048_576
+    assert sum(read) == len(octets) + 1_500_000
 
 
 async def test_what_was_handed_over_is_recorded_after_the_database_was_away(

@@ -16,7 +16,7 @@ from mailboxes.scan import scan
 from mailboxes.structure import Part
 from mailboxes.view import PIECE, View
 
-MAX_HEADER = 65_536  # octets of a header that is kept beside its view; a longer one is read
+MAX_HEADER = 65_536  # octets of a header that is kept by itself; a longer one is read
 
 OpenBlob = Callable[[str], BinaryIO]
 
@@ -60,7 +60,7 @@ class Content:
     structure: str  # JSON, see `encode`
     envelope: str  # JSON, see `imapdata`
     bodystructure: str  # JSON, see `imapdata`
-    header: bytes = b""  # of a view: as a reader gets it, with the empty line behind it
+    header: bytes = b""  # with the empty line behind it; empty if it is long
 
     @property
     def size(self) -> int:
@@ -70,8 +70,8 @@ class Content:
     @classmethod
     def of_octets(cls, octets: bytes, *, key: str, kind: str) -> Content:
         """A content that is kept inline, such as a receipt."""
-        digest = hashlib.sha256(octets).hexdigest()
-        return cls._of(Source(octets=octets), scan(octets), digest, key, kind)
+        digest, part = hashlib.sha256(octets).hexdigest(), scan(octets)
+        return cls._of(Source(octets=octets), part, digest, key, kind, octets[: part.body_start])
 
     @classmethod
     def of_view(
@@ -79,12 +79,11 @@ class Content:
     ) -> Content:
         """A content that is a view of a blob; `part` is the view's structure (`restructure`), and
         `header` its octets up to `part.body_start`."""
-        kept = header if len(header) <= MAX_HEADER else b""
-        return cls._of(Source(blob=blob, view=view), part, digest, key, kind, kept)
+        return cls._of(Source(blob=blob, view=view), part, digest, key, kind, header)
 
     @classmethod
     def _of(
-        cls, source: Source, part: Part, digest: str, key: str, kind: str, header: bytes = b""
+        cls, source: Source, part: Part, digest: str, key: str, kind: str, header: bytes
     ) -> Content:
         return cls(
             key=key,
@@ -94,5 +93,5 @@ class Content:
             structure=to_json(part),
             envelope=compact(imapdata.envelope(part)),
             bodystructure=compact(imapdata.bodystructure(part)),
-            header=header,
+            header=header if len(header) <= MAX_HEADER else b"",
         )

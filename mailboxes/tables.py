@@ -108,8 +108,8 @@ def _contents(metadata: MetaData) -> Table:
         Column("envelope", Text, nullable=False),
         Column("bodystructure", Text, nullable=False),
         Column("created", BigInteger, nullable=False),
-        # Of a view: its header with the empty line, as a reader gets it; null in contents that are
-        # older than this column.
+        # With the empty line, as a reader gets it; null if it is very long, and in contents of
+        # earlier versions.
         Column("header", LargeBinary),
     )
 

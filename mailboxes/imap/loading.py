@@ -62,6 +62,7 @@ class Loaded:
         header = self._with(HEADER).header
         if header is not None:  # else it is very long
             return bytes(header)
+        self._with(STRUCTURE | OCTETS)
         return self.octets(0, self.structure.body_start)
 
     @property

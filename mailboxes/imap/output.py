@@ -12,6 +12,7 @@ from mailboxes import imapdata, utf7
 from mailboxes.imapdata import Value
 
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*")  # what a quoted string holds without an escape
+_PLAIN_TEXT = re.compile(r"[ !#-\[\]-~]{0,4096}")  # the same of text
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
 _ATOM = re.compile(rb"[!#$&\'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+")
 _SPECIAL = re.compile(rb'(["\\])')
@@ -85,52 +86,60 @@ def date_time(milliseconds: int, zone: tzinfo) -> bytes:
 
 def envelope(stored: str) -> bytes:
     """ENVELOPE, from its JSON (see `imapdata`)."""
-    return _envelope(json.loads(stored))
+    return _octets(_envelope(json.loads(stored)))
 
 
 def bodystructure(stored: str) -> bytes:
     """BODYSTRUCTURE, from its JSON."""
-    return _body(json.loads(stored))
+    return _octets(_body(json.loads(stored)))
 
 
 def body(stored: str) -> bytes:
     """BODY, from the JSON of BODYSTRUCTURE."""
-    return _body(imapdata.body(json.loads(stored)))
+    return _octets(_body(imapdata.body(json.loads(stored))))
 
 
-def _envelope(value: list[Value]) -> bytes:
-    return b"(%s)" % b" ".join(
-        b"(%s)" % b"".join(_value(address) for address in one) if isinstance(one, list)
-        else _value(one)
-        for one in value
-    )  # fmt: skip
+# Put together as text, which is a third of the work, and encoded once.
 
 
-def _body(value: list[Value]) -> bytes:
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _envelope(value: list[Value]) -> str:
+    return f"({' '.join([_field(one) for one in value])})"
+
+
+def _field(value: Value) -> str:
+    """A text of an ENVELOPE, or its addresses, between which there is no blank."""
+    if isinstance(value, list):
+        return f"({''.join([_value(address) for address in value])})"
+    return _value(value)
+
+
+def _body(value: list[Value]) -> str:
     first = value[0]
     if isinstance(first, list):
-        children = b"".join(_body(child) for child in first if isinstance(child, list))
-        rest = _values(value[1:])
-        return b"(%s %s)" % (children, rest)
+        children = "".join([_body(child) for child in first if isinstance(child, list)])
+        return f"({children} {_values(value[1:])})"
     if len(value) > 9 and isinstance(value[7], list) and isinstance(value[8], list):
         # An embedded message: any other part has a text there, its MD5.
-        return b"(%s %s %s %s)" % (
-            _values(value[:7]), _envelope(value[7]), _body(value[8]), _values(value[9:]),
-        )  # fmt: skip
-    return b"(%s)" % _values(value)
+        head, tail = _values(value[:7]), _values(value[9:])
+        return f"({head} {_envelope(value[7])} {_body(value[8])} {tail})"
+    return f"({_values(value)})"
 
 
-def _values(values: Iterable[Value]) -> bytes:
-    return b" ".join(_value(one) for one in values)
+def _values(values: Iterable[Value]) -> str:
+    return " ".join([_value(one) for one in values])
 
 
-def _value(value: Value) -> bytes:
+def _value(value: Value) -> str:
     if value is None:
-        return b"NIL"
+        return "NIL"
     if isinstance(value, str):
-        if value.isascii():
-            return string(value.encode("ascii"))
-        return string(value.encode("utf-8", "surrogateescape"))
+        if _PLAIN_TEXT.fullmatch(value):
+            return f'"{value}"'
+        return string(_octets(value)).decode("utf-8", "surrogateescape")
     if isinstance(value, int):
-        return b"%d" % value
-    return b"(%s)" % _values(value)
+        return str(value)
+    return f"({_values(value)})"

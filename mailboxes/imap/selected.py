@@ -7,6 +7,7 @@ Message numbers are the client's own: they change only when it is told so, at mo
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
@@ -35,7 +36,9 @@ class Selected:
         self.rights = rights
         self.readonly = readonly
         self.claimed = 0  # the UID up to which somebody was told of what is \\Recent
-        self._recent: list[tuple[int, int]] = []  # UIDs that are so for this client: from, up to
+        self._recent: list[
+            tuple[int, int]
+        ] = []  # UIDs that are so for this client: from, up to; rising
         self.begin()
         self.saved: list[int] = []  # UIDs, of SEARCH with SAVE (RFC 5182)
         self._gone: set[int] = set()  # UIDs that the client still counts
@@ -80,13 +83,17 @@ class Selected:
 
     def is_recent(self, uid: int) -> bool:
         """Whether it is \\Recent for this client."""
-        return any(low <= uid < high for low, high in self._recent)
+        place = bisect_right(self._recent, (uid, NEVER)) - 1
+        return place >= 0 and uid < self._recent[place][1]
 
     def claim(self, low: int, high: int) -> None:
         """The messages from that UID up to that one are \\Recent for this client."""
         self.claimed = high
-        if low < high:
-            self._recent.append((low, high))
+        if low >= high:
+            return
+        if self._recent and self._recent[-1][1] == low:  # as mail that comes one by one
+            low, _ = self._recent.pop()
+        self._recent.append((low, high))
 
     @property
     def recent(self) -> int:

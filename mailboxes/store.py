@@ -16,12 +16,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
-    Exists,
     Row,
     bindparam,
     delete,
     exists,
+    func,
     insert,
     select,
     update,
@@ -338,16 +339,19 @@ class MailboxStore(HeldRows):
         return copied
 
     def unshown(self, conn: Connection, *, limit: int = 1000) -> list[int]:
-        """Contents that no message shows any more, at most `limit`."""
+        """Contents that no message shows any more and that may be swept, at most `limit`."""
         contents = self._tables.contents
-        return list(conn.scalars(select(contents.c.id).where(~self._is_shown()).limit(limit)))
+        return list(conn.scalars(select(contents.c.id).where(*self._may_go()).limit(limit)))
 
     def sweep(self, conn: Connection, content_ids: Sequence[int]) -> int:
         """Forget those of the contents that no message shows; how many."""
         contents = self._tables.contents
-        gone = delete(contents).where(contents.c.id.in_(content_ids), ~self._is_shown())
+        gone = delete(contents).where(contents.c.id.in_(content_ids), *self._may_go())
         return conn.execute(gone).rowcount
 
-    def _is_shown(self) -> Exists:
+    def _may_go(self) -> tuple[ColumnElement[bool], ...]:
+        """No message shows it, and it is not the newest: SQLite would give that one's id again, and
+        what is remembered of a content by its id would be shown as another's."""
         contents, messages = self._tables.contents, self._tables.messages
-        return exists().where(messages.c.content_id == contents.c.id)
+        newest = select(func.max(contents.c.id)).scalar_subquery()
+        return ~exists().where(messages.c.content_id == contents.c.id), contents.c.id < newest

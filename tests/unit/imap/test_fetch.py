@@ -39,6 +39,23 @@ async def test_answers_that_are_forgotten_while_others_are_read_are_still_given(
     assert all(b"Subject: letter" in line and line.endswith(b")") for line in found)
 
 
+async def test_what_was_swept_is_never_shown_as_another_message(room: Mailroom) -> None:
+    """The newest content was swept, SQLite gave its id again, and what was remembered of it, header
+    and body, was shown to whoever had the new one."""
+    wang, li = await room.client("wang", "INBOX"), await room.client("li", "INBOX")
+    await wang.append(letter(1))
+    await wang.ok("FETCH 1 (ENVELOPE BODY.PEEK[])")
+    await wang.ok("STORE 1 +FLAGS (\\Deleted)")
+    await wang.ok("EXPUNGE")
+    room.now(lambda c: room.store.sweep(c, [*room.store.unshown(c), 1]))
+    await li.append(letter(2))
+    [fetched] = await li.ok("FETCH 1 (ENVELOPE BODY.PEEK[])")
+    assert b"letter 1" not in fetched
+    assert fetched.count(b"letter 2") == 2
+    swept = room.now(lambda c: room.store.sweep(c, room.store.unshown(c)))
+    assert swept == 1  # it is not the newest any more
+
+
 async def test_a_message_that_goes_while_its_body_is_sent_is_sent_whole(
     room: Mailroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:

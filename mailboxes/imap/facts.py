@@ -21,7 +21,9 @@ _KEPT = 50_000
 _TOGETHER = 256  # contents that are read at once
 _MAX_SUBJECT = 2_000  # letters of a subject, and
 _MAX_REFERENCES = 65_536  # of References, beyond which nobody looks
-_ID = re.compile(r'<\s*((?:"(?:[^"\\]|\\.)*"|[^<>"])+)>')
+_MOST_IDS = 1_000  # of one message that are followed
+# Never goes back over what it has read: a field of brackets, quotes or blanks would hold up all.
+_ID = re.compile(r'<((?:"(?:[^"\\]|\\.){0,255}+"|[^<>"]++)*+)(>?)')
 _LEADER = re.compile(
     r"(?:\[[^\[\]]*\]\s*)*(?:re|fwd?|fw)\s*(?:\[[^\[\]]*\]\s*)?:\s*", re.IGNORECASE
 )
@@ -94,9 +96,9 @@ def facts_of(content: Loaded) -> Facts:
 
 def message_ids(text: str) -> tuple[str, ...]:
     """The msg-ids in a field, without brackets and quotes that mean nothing."""
-    return tuple(
-        dict.fromkeys(re.sub(r'"([^"\\\s]*)"', r"\1", one).strip() for one in _ID.findall(text))
-    )
+    closed = (one for one, end in _ID.findall(text) if end)
+    found = (re.sub(r'"([^"\\\s]*+)"', r"\1", one).strip() for one in closed)
+    return tuple(dict.fromkeys(one for one in found if one))[:_MOST_IDS]
 
 
 def base_subject(subject: str) -> tuple[str, bool]:

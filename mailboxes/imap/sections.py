@@ -10,7 +10,7 @@ from mailboxes.structure import Part
 
 Range = tuple[int, int]  # first octet, and the one behind the last
 
-_FIELD = re.compile(rb"([^\s:]+)[ \t]*:[^\n]*\n?(?:[ \t][^\n]*\n?)*")
+_FIELD = re.compile(rb"^([^\s:]++)[ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+", re.MULTILINE)
 _END = b"\r\n"
 
 

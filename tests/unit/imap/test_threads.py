@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from mailboxes.imap import threads
@@ -44,6 +46,15 @@ def test_a_subject_without_end_takes_no_time_without_end(piece: str) -> None:
 
 def test_message_ids_are_what_stands_in_angle_brackets() -> None:
     assert message_ids('<a@b> c < d@e ><"f"@g> <a@b> <>') == ("a@b", "d@e", "f@g")
+    assert message_ids('<a"b@c> <d@e> < > <f <g@h>') == ("d@e", "g@h")
+
+
+@pytest.mark.parametrize("unit", ["<", " ", '<"', '<"\\"', '<\\"', '"', "<a@b>", '<"a"', "\r\n "])
+def test_no_field_of_references_holds_up_all_others(unit: str) -> None:
+    """One `<` and 65,000 blanks took a minute, in which no other client heard a word."""
+    begun = time.perf_counter()
+    message_ids("<" + unit * (65_536 // len(unit)))
+    assert time.perf_counter() - begun < 2
 
 
 def test_references_make_a_tree_with_places_for_what_is_missing() -> None:

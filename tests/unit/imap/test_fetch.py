@@ -39,6 +39,20 @@ async def test_answers_that_are_forgotten_while_others_are_read_are_still_given(
     assert all(b"Subject: letter" in line and line.endswith(b")") for line in found)
 
 
+async def test_what_a_client_asks_with_takes_no_memory(room: Mailroom) -> None:
+    """Only answers were counted, so names of fields that there are not filled the memory."""
+    remembered = Rendered(capacity=10_000)
+    object.__setattr__(room.services, "rendered", remembered)
+    client = await room.client(select="INBOX")
+    await client.append(letter(1))
+    for number in range(60):
+        for size in (900, 60_000):
+            name = f"X-{number}-{'x' * size}"
+            await client.ok(f"FETCH 1 BODY.PEEK[HEADER.FIELDS ({name})]")
+    asked = sum(len(what) for _, what in remembered._kept)
+    assert asked < 10_000
+
+
 async def test_what_was_swept_is_never_shown_as_another_message(room: Mailroom) -> None:
     """The newest content was swept, SQLite gave its id again, and what was remembered of it, header
     and body, was shown to whoever had the new one."""

@@ -341,18 +341,25 @@ class Session:
 
     async def tell(self, *, expunges: bool, told: Collection[int] = ()) -> None:
         """Tell the client what has changed in its folder, but nothing of the UIDs that it is
-        `told` of otherwise. Raises Unavailable."""
+        `told` of otherwise.
+
+        Where that cannot be read it is told later: a command that has filed a message must not fail
+        for it, or the client files the message again.
+        """
         selected = self.state.selected
         if selected is None:
             return
         try:
             await self.services.views.refresh(selected.view)
+            if selected.claimed < selected.view.state.uidnext and not selected.readonly:
+                await self.claim_recent(selected)
         except NoSuchFolder:
             self.unselect()
             self.untagged("OK [CLOSED] The folder was removed")
             return
-        if selected.claimed < selected.view.state.uidnext and not selected.readonly:
-            await self.claim_recent(selected)
+        except Unavailable as error:
+            log.warning("imap-unavailable", peer=self.peer, cause=str(error))
+            return
         for line in selected.news(
             expunges=expunges, vanished=self.state.qresync, modseqs=self.state.condstore,
             uids=self.state.condstore or self.state.rev2, told=told,

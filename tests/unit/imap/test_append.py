@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.store.spool import Spool
+from mailboxes.imap.ports import Unavailable
 from tests.mailroom import Mailroom
 
 pytestmark = pytest.mark.one_database("what is filed is one transaction on both")
@@ -69,3 +70,18 @@ async def test_a_message_of_a_literal8_is_readable_for_all(room: Mailroom) -> No
     *_, line = await client.ok("FETCH 1 (BODY.PEEK[] BINARY.PEEK[1])")
     assert line.count(b"\0") == 1, "only in BINARY"
     assert b"BINARY[1] ~{3}\r\na\0b" in line
+
+
+async def test_what_was_filed_has_not_failed_because_the_news_cannot_be_read(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was NO, so the client filed the message again, and there were two."""
+    client = await room.client(select="INBOX")
+
+    async def refresh(*_: Any) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(room.services.views, "refresh", refresh)
+    assert await client.append(b"Subject: a\r\n\r\n") == 1
+    monkeypatch.undo()
+    assert b"* 1 EXISTS" in await client.ok("NOOP")

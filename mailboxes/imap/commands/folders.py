@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from mailboxes.errors import NoSuchFolder
+from mailboxes.imap.account import Root
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import Spot, demand, locate, new_name, rights_in
@@ -30,24 +30,16 @@ async def create(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         grammar.space()
         use = _special_use(grammar)
     grammar.end()
-    account, services, now = session.account, session.services, session.services.now()
-    root, inner = new_name(account, name)
+    services = session.services
+    root, inner = new_name(session.account, name)
 
     def write(conn: Connection) -> Node:
-        tree = services.tree
-        nodes = tree.nodes(conn, root.owner)
-        acl = _acl_above(tree, conn, nodes, inner)
-        if "k" not in rights_in(account, root, acl):
-            raise not_allowed()
+        nodes = services.tree.nodes(conn, root.owner)
         if use and any(node.special_use == use for node in nodes):
             raise Refusal(
                 f"There is a mailbox for {use[1:]} already", "已有同一用途的文件夹", code="USEATTR"
             )
-        own = session.state.subscribes
-        made = tree.create(conn, root.owner, inner, now, use, subscribed=not own)
-        for identifier, rights in acl.items():
-            tree.set_acl(conn, made.id, identifier, rights)
-        return made
+        return _make(session, conn, root, inner, use)
 
     made = await services.database.write(write)
     session.state.created.append(made.id)
@@ -104,14 +96,13 @@ async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
             code="CANNOT",
         )
     if spot.node.name == INBOX:
-        return await _empty_inbox(session, spot, inner)
+        return await _empty_inbox(session, spot, root, inner)
 
     def write(conn: Connection) -> None:
-        nodes = services.tree.nodes(conn, root.owner)
-        acl = _acl_above(services.tree, conn, nodes, inner)
-        if "k" not in rights_in(account, root, acl):
-            raise not_allowed()
+        acl = _demand_to_make(session, conn, root, inner)
+        before = {node.id for node in services.tree.nodes(conn, root.owner)}
         services.tree.rename(conn, root.owner, spot.node.name, inner, now)
+        _hand_down(services.tree, conn, root.owner, acl, before)
         for name, on in services.tree.subscriptions(conn, account.login).items():
             if name == spot.name or name.startswith(f"{spot.name}/"):
                 services.tree.subscribe(
@@ -129,11 +120,38 @@ async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     return Done("The mailbox has its new name")
 
 
-def _acl_above(
-    tree: FolderTree, conn: Connection, nodes: Sequence[Node], name: str
-) -> dict[str, str]:
+def _make(session: Session, conn: Connection, root: Root, name: str, use: str = "") -> Node:
+    """A new folder, with the rights of the one above it. Raises Refusal, FolderExists."""
+    acl = _demand_to_make(session, conn, root, name)
+    tree, own = session.services.tree, session.state.subscribes
+    before = {node.id for node in tree.nodes(conn, root.owner)}
+    now = session.services.now()
+    made = tree.create(conn, root.owner, name, now, use, subscribed=not own)
+    _hand_down(tree, conn, root.owner, acl, before)
+    return made
+
+
+def _hand_down(
+    tree: FolderTree, conn: Connection, owner: str, acl: dict[str, str], before: set[int]
+) -> None:
+    """Give the rights of the folder above to those that were not there `before`."""
+    for node in tree.nodes(conn, owner) if acl else ():
+        if node.id not in before:
+            for identifier, rights in acl.items():
+                tree.set_acl(conn, node.id, identifier, rights)
+
+
+def _demand_to_make(session: Session, conn: Connection, root: Root, name: str) -> dict[str, str]:
+    """Raises Refusal unless the account may make a folder of that name; the rights above it."""
+    acl = _acl_above(session.services.tree, conn, root.owner, name)
+    if "k" not in rights_in(session.account, root, acl):
+        raise not_allowed()
+    return acl
+
+
+def _acl_above(tree: FolderTree, conn: Connection, owner: str, name: str) -> dict[str, str]:
     """The rights given by hand in the nearest folder that there is above a new one."""
-    ids = {node.name: node.id for node in nodes}
+    ids = {node.name: node.id for node in tree.nodes(conn, owner)}
     parent = name.rpartition("/")[0]
     while parent and parent not in ids:
         parent = parent.rpartition("/")[0]
@@ -171,12 +189,10 @@ async def _subscribe(session: Session, grammar: Grammar, *, on: bool) -> Done:
     return Done("Subscribed" if on else "Not subscribed any more")
 
 
-async def _empty_inbox(session: Session, spot: Spot, inner: str) -> Done:
+async def _empty_inbox(session: Session, spot: Spot, root: Root, inner: str) -> Done:
     services, person, now = session.services, session.account.person, session.services.now()
-
-    made = await services.database.write(
-        lambda c: services.tree.create(c, spot.root.owner, inner, now)
-    )
+    demand(spot, "te")
+    made = await services.database.write(lambda c: _make(session, c, root, inner))
 
     def step(conn: Connection) -> int:
         rows = services.store.messages(conn, spot.node.id, limit=_STEP)

@@ -63,6 +63,30 @@ async def test_readers_change_nothing(room: Mailroom, chief: Client, command: st
     assert (await flags(chief), await chief.ok('LIST "" *')) == before
 
 
+@pytest.mark.parametrize("rights", ["lrx", "lrxk", "lrxte"])
+async def test_who_empties_an_inbox_needs_all_rights_that_takes(
+    room: Mailroom, chief: Client, rights: str
+) -> None:
+    """The right to rename INBOX was enough to make a folder and to take all mail there."""
+    client = await shared(room, rights)
+    await client.fails("RENAME Units/Water/INBOX Units/Water/Mine")
+    assert len(await flags(chief)) == 3
+    assert not any(b"Mine" in line for line in await chief.ok('LIST "" *'))
+
+
+async def test_new_folders_have_the_rights_of_the_one_above_them(
+    room: Mailroom, chief: Client
+) -> None:
+    """Those that were made on the way to one had none, nor what was made in them later."""
+    client = await shared(room, WORKING)
+    await chief.ok("SETACL Sent li lr")
+    for command in ("CREATE Sent/a/b", "CREATE Sent/a/c", "CREATE X", "RENAME X Sent/d/e"):
+        await chief.ok(command)
+    for name in ("a", "a/b", "a/c", "d"):
+        found = await client.ok(f"MYRIGHTS Units/Water/Sent/{name}")
+        assert found == [b"* MYRIGHTS Units/Water/Sent/%s lr" % name.encode()]
+
+
 async def test_flags_that_may_not_be_changed_stay_when_others_are_replaced(
     room: Mailroom, chief: Client
 ) -> None:

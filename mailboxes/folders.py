@@ -97,7 +97,8 @@ class FolderStore:
         if not missing:
             return int(row.id)
         uidvalidity = max(int(now.timestamp()), row.uidvalidity + 1)
-        conn.execute(update(owners).where(owners.c.id == row.id).values(uidvalidity=uidvalidity))
+        last = uidvalidity + len(missing) - 1
+        conn.execute(update(owners).where(owners.c.id == row.id).values(uidvalidity=last))
         _insert_new(
             conn,
             table,
@@ -107,12 +108,12 @@ class FolderStore:
                     "name": name,
                     "special_use": wanted[name].special_use,
                     "subscribed": wanted[name].subscribed,
-                    "uidvalidity": uidvalidity,
+                    "uidvalidity": uidvalidity + number,  # a folder may get another's name
                     "uidnext": 1,
                     "modseq": 1,
                     "created": milliseconds(now),
                 }
-                for name in missing
+                for number, name in enumerate(missing)
             ],
         )
         return int(row.id)

@@ -23,6 +23,11 @@ def renew_uidvalidity(conn: Connection, tables: Tables, now: datetime) -> int:
     floor = int(now.timestamp()) + 1
     given = owners.c.uidvalidity
     conn.execute(update(owners).values(uidvalidity=case((given >= floor, given + 1), else_=floor)))
-    highest = select(given).where(owners.c.id == folders.c.owner_id).scalar_subquery()
-    conn.execute(update(folders).values(uidvalidity=highest))
+    first = select(given).where(owners.c.id == folders.c.owner_id).scalar_subquery()
+    others = folders.alias()
+    of_owner = select(func.count()).select_from(others)
+    before = of_owner.where(others.c.owner_id == folders.c.owner_id, others.c.id < folders.c.id)
+    conn.execute(update(folders).values(uidvalidity=first + before.scalar_subquery()))
+    every = of_owner.where(others.c.owner_id == owners.c.id)
+    conn.execute(update(owners).values(uidvalidity=given + every.scalar_subquery()))
     return int(conn.scalar(select(func.count()).select_from(folders)) or 0)

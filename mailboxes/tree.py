@@ -104,6 +104,8 @@ class FolderTree:
             path for path in ("/".join(levels[: n + 1]) for n in range(len(levels)))
             if path not in there
         ]  # fmt: skip
+        owners, last = self._tables.owners, uidvalidity + len(missing) - 1
+        conn.execute(update(owners).where(owners.c.id == owner_id).values(uidvalidity=last))
         conn.execute(
             insert(self._tables.folders),
             [
@@ -111,10 +113,11 @@ class FolderTree:
                     "owner_id": owner_id, "name": path,
                     "special_use": special_use if path == name else "",
                     "subscribed": subscribed and path == name,
-                    "uidvalidity": uidvalidity, "uidnext": 1, "modseq": 1,
+                    # One each: a folder may get another's name, whose UIDs a client remembers.
+                    "uidvalidity": uidvalidity + number, "uidnext": 1, "modseq": 1,
                     "created": milliseconds(now), "messages": 0, "octets": 0, "recent": 1,
                 }
-                for path in missing
+                for number, path in enumerate(missing)
             ],
         )  # fmt: skip
         return self.node(conn, owner, name)

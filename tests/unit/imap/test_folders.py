@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.mailroom import Client, Mailroom
+from gateway.exchange.mailroom import tables
+from mailboxes.renewal import renew_uidvalidity
+from tests.mailroom import NOW, Client, Mailroom
 
 LETTER = b"APPEND %b {14+}\r\nSubject: a\r\n\r\n"
 
@@ -127,6 +129,35 @@ async def test_inbox_gives_its_messages_to_its_new_name_and_stays(room: Mailroom
     assert await client.ok("STATUS Old (MESSAGES)") == [b"* STATUS Old (MESSAGES 1)"]
     assert await names(client) == ["INBOX", "INBOX/sub", "Old", "Sent"]
     assert b"[CANNOT]" in await client.fails("DELETE inbox")
+
+
+async def test_a_folder_with_the_name_of_another_has_its_own_uidvalidity(room: Mailroom) -> None:
+    """Folders that were made at once had the same one, so of two that changed their names the
+    client showed the mails of the one as those of the other."""
+    client = await room.client()
+    await client.ok("CREATE a/b")
+    seen = set()
+    for name in ("INBOX", "Sent", "a", "a/b"):
+        [line] = await client.ok(f"STATUS {name} (UIDVALIDITY)")
+        seen.add(line.split()[-1])
+    assert len(seen) == 4
+    await client.ok("CREATE c")
+    [line] = await client.ok("STATUS c (UIDVALIDITY)")
+    assert line.split()[-1] not in seen
+
+
+async def test_a_restored_mailbox_has_uidvalidities_that_were_never_given(room: Mailroom) -> None:
+    client = await room.client()
+    await client.ok("CREATE a/b")
+    before = [node.uidvalidity for node in room.now(lambda c: room.tree.nodes(c, "person:wang"))]
+    for _ in range(2):
+        room.now(lambda c: renew_uidvalidity(c, tables, NOW))
+        nodes = room.now(lambda c: room.tree.nodes(c, "person:wang"))
+        assert min(node.uidvalidity for node in nodes) > max(before)
+        before += [node.uidvalidity for node in nodes]
+    room.now(lambda c: room.tree.create(c, "person:wang", "c", NOW))
+    assert room.now(lambda c: room.tree.node(c, "person:wang", "c")).uidvalidity > max(before)
+    assert len(before) == len(set(before))
 
 
 async def test_a_folder_made_again_is_another_one(room: Mailroom) -> None:

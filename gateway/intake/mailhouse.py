@@ -75,9 +75,9 @@ class Rows:
         except StoreError as error:
             raise Unavailable(str(error)) from error
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
         try:
-            result = await self._database.write(work, "mailbox")
+            result = await self._database.write(work, "mailbox", long=long)
         except StoreError as error:
             raise Unavailable(str(error)) from error
         self._committed()

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, or_, select
 
 from mailboxes.errors import NoSuchFolder
 from mailboxes.flags import parted, with_seen
@@ -25,6 +25,7 @@ from mailboxes.tables import Tables
 
 _KEPT_ROWS = 300_000  # of folders that nobody has open
 _LOG = 256  # changes that are remembered one by one
+_AT_ONCE = 256  # messages whose news are read while others wait
 
 
 class Row(NamedTuple):
@@ -192,6 +193,14 @@ class Views:
                 gone.c.folder_id == bindparam("folder"), gone.c.modseq > bindparam("since")
             )
         )
+        behind = [
+            select(one.c.uid)
+            .where(one.c.folder_id == bindparam("folder"), one.c.modseq > bindparam("since"))
+            .limit(_AT_ONCE + 1)
+            .subquery()
+            for one in (messages, gone)
+        ]
+        self._counts = [Prepared(select(func.count()).select_from(one)) for one in behind]
         self._own = Prepared(
             select(messages.c.uid, seen.c.seen)
             .join(seen, seen.c.message_id == messages.c.id)
@@ -242,16 +251,23 @@ class Views:
                 state = await self._database.glance(lambda c: self._look(c, view))
                 if state.modseq == view.state.modseq:
                     return
-                small = state.modseq - view.state.modseq <= 64
-            else:
-                small = False
-            run = self._database.glance if small else self._database.read
             wanted = [*view.own] if known else [*view.own, account]
             new = () if known else (account,)
-            news = await run(lambda c: self._news(c, view, wanted, new))
+            news = None
+            if known and view.state.uidvalidity:
+                news = await self._database.glance(
+                    lambda c: self._news(c, view, wanted, new) if self._is_little(c, view) else None
+                )
+            if news is None:
+                news = await self._database.read(lambda c: self._news(c, view, wanted, new))
             for name in new:
                 view.own[name] = {}
             view.take(news)
+
+    def _is_little(self, conn: Connection, view: FolderView) -> bool:
+        """Whether so few messages have changed that a look at them delays nobody."""
+        values = {"folder": view.folder_id, "since": view.state.modseq}
+        return sum(int(one.scalar(conn, values)) for one in self._counts) <= _AT_ONCE
 
     def _look(self, conn: Connection, view: FolderView) -> State:
         row = self._state.first(conn, {"folder": view.folder_id})

@@ -15,6 +15,9 @@ from mailboxes.search import Place
 
 T = TypeVar("T")
 
+FEW = 32  # messages that one unit of work may change while others wait
+SMALL = 1_048_576  # octets that it may put down meanwhile
+
 
 class Refusal(Exception):
     """What was asked for is not allowed or not possible; the sentence is for the person."""
@@ -41,8 +44,9 @@ class Database(Protocol):
     async def glance(self, work: Callable[[Connection], T]) -> T:
         """The same for a row or two, at once where that is cheap."""
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run a unit of work; on return its commit has reached the disk."""
+    async def write(self, work: Callable[[Connection], T], *, long: bool = False) -> T:
+        """Run a unit of work; on return its commit has reached the disk. One is `long` that others
+        should not wait for: it is about more than `FEW` messages, or a large one."""
 
 
 class Spool(Protocol):

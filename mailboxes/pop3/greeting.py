@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mailboxes.imap.farewell import Leave
-from mailboxes.imap.ports import Unavailable
+from mailboxes.imap.ports import FEW, Unavailable
 from mailboxes.pop3.errors import Wrong
 from mailboxes.wire import Gone
 
@@ -76,7 +76,8 @@ async def quit_(session: Session, _argument: bytes) -> None:
     now = services.now()
     try:
         taken = await services.database.write(
-            lambda c: services.taken.take(c, drop.folder_id, ids, account.login, now)
+            lambda c: services.taken.take(c, drop.folder_id, ids, account.login, now),
+            long=len(ids) > FEW,
         )
     except Unavailable as error:
         log.warning("pop3-unavailable", peer=session.peer, cause=str(error))

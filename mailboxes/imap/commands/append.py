@@ -20,7 +20,7 @@ from mailboxes.imap.done import Done
 from mailboxes.imap.farewell import Leave
 from mailboxes.imap.grammar import Grammar, SyntaxFault, announced
 from mailboxes.imap.places import Spot, demand, locate
-from mailboxes.imap.ports import Refusal, Spool, Unavailable
+from mailboxes.imap.ports import FEW, SMALL, Refusal, Spool, Unavailable
 from mailboxes.imap.room import make_room
 from mailboxes.imap.selected import right_for
 from mailboxes.imap.services import Services
@@ -206,8 +206,9 @@ async def _file(session: Session, spot: Spot, arrivals: list[_Arrival]) -> Done:
             for arrival, content in zip(arrivals, contents, strict=True)
         ]
 
+    long = len(contents) > FEW or sum(one.size for one in contents) > SMALL
     try:
-        uids = await services.database.write(write)
+        uids = await services.database.write(write, long=long)
     except ValueError as error:
         raise SyntaxFault(str(error)) from None
     return Done("Filed", f"APPENDUID {spot.node.uidvalidity} {_uid_text(uids)}")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
-from mailboxes.imap.ports import not_allowed, read_only
+from mailboxes.imap.ports import FEW, not_allowed, read_only
 from mailboxes.imap.syntax import StoreChange, numbers_text
 from mailboxes.rows import Flagged
 
@@ -71,7 +71,7 @@ async def _write(
         )  # fmt: skip
 
     try:
-        return await services.database.write(write)
+        return await services.database.write(write, long=len(ids) > FEW)
     except ValueError as error:
         raise SyntaxFault(str(error)) from None
 

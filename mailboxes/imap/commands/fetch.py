@@ -20,7 +20,7 @@ from mailboxes.imap.folder_view import Row
 from mailboxes.imap.grammar import Grammar
 from mailboxes.imap.lines import ITEMS, Lines
 from mailboxes.imap.loading import OCTETS
-from mailboxes.imap.ports import Refusal
+from mailboxes.imap.ports import FEW, Refusal
 from mailboxes.imap.rendering import Answer, Stream, label_of, needs_of, render
 from mailboxes.imap.syntax import FetchItem, FetchQuery, NumberSet, chosen, numbers_text
 from mailboxes.wire import Gone
@@ -95,7 +95,8 @@ async def _mark_seen(session: Session, uids: Sequence[int]) -> set[int]:
         await services.database.write(
             lambda c, ids=ids, now=now: services.store.flag(  # type: ignore[misc]
                 c, selected.folder_id, ids, add=("\\Seen",), now=now, by=person
-            )
+            ),
+            long=len(ids) > FEW,
         )
     if fresh:
         await session.tell(expunges=False, told=set(fresh))
@@ -288,7 +289,8 @@ class _Fetcher:
             await self._services.database.write(
                 lambda c, some=some, now=now: self._services.store.hand_over(  # type: ignore[misc]
                     c, view.folder_id, some, now=now, by=person
-                )
+                ),
+                long=len(some) > FEW,
             )
         view.handed.update(wanted)
 

@@ -11,7 +11,7 @@ from mailboxes.imap.account import Root
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
 from mailboxes.imap.places import Spot, demand, locate, new_name, rights_in
-from mailboxes.imap.ports import Refusal, not_allowed
+from mailboxes.imap.ports import FEW, Refusal, not_allowed
 from mailboxes.tree import INBOX, FolderTree, Node
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def delete(session: Session, grammar: Grammar, *, uid: bool) -> Done:
             services.tree.delete(conn, spot.root.owner, spot.node.name, now)
         return len(rows)
 
-    while await services.database.write(write):
+    while await services.database.write(write, long=spot.node.messages > FEW):
         pass
     return Done("The mailbox is gone")
 
@@ -201,7 +201,7 @@ async def _empty_inbox(session: Session, spot: Spot, root: Root, inner: str) -> 
         )
         return len(rows)
 
-    while await services.database.write(step):
+    while await services.database.write(step, long=spot.node.messages > FEW):
         pass
     return Done("INBOX is empty now")
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar
 from mailboxes.imap.places import Spot, demand, locate
-from mailboxes.imap.ports import Refusal, not_allowed, read_only
+from mailboxes.imap.ports import FEW, Refusal, not_allowed, read_only
 from mailboxes.imap.room import make_room
 from mailboxes.imap.selected import is_deleted
 from mailboxes.imap.syntax import NumberSet, numbers_text
@@ -84,7 +84,8 @@ async def expunge_deleted(session: Session, uids: Sequence[int] | None) -> None:
         await services.database.write(
             lambda c, some=some, now=now: services.store.expunge(  # type: ignore[misc]
                 c, selected.folder_id, some, now=now, by=person
-            )
+            ),
+            long=len(some) > FEW,
         )
 
 
@@ -130,7 +131,7 @@ async def _transfer(
         act = store.move if moving else store.copy
         return act(conn, source, ids, target, now=now, by=person)
 
-    return await services.database.write(write)
+    return await services.database.write(write, long=len(ids) > FEW)
 
 
 def _copyuid(spot: Spot, made: Sequence[Moved]) -> str:

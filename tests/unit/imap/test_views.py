@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from array import array
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from mailboxes.imap.folder_view import FolderView, Row, State, _News
 from mailboxes.imap.ports import Refusal
 from mailboxes.imap.selected import Selected
 from mailboxes.imap.syntax import NumberSet, chosen, numbers_text
+from tests.mailroom import Mailroom
 
 
 def row(uid: int, modseq: int, flags: str = "") -> Row:
@@ -145,3 +147,33 @@ def test_own_marks_go_with_the_message() -> None:
     take(view, 2, [], [1])
     assert view.own["wang"] == {}
     assert list(view.uids) == list(array("I", [2]))
+
+
+async def test_what_changes_many_messages_delays_nobody_else(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units of work and short looks are done in the event loop: to copy 8,000 messages took all
+    other clients two thirds of a second."""
+    client = await room.client(select="INBOX")
+    await client.append(b"Subject: a\r\n\r\n")
+    for _ in range(9):
+        await client.ok("COPY 1:* INBOX")
+    write, done = room.database.write, []
+
+    async def noted(work: Any, kind: str = "", *, long: bool = False) -> Any:
+        done.append(long)
+        return await write(work, kind, long=long)
+
+    monkeypatch.setattr(room.database, "write", noted)
+    for command in (
+        "COPY 1:* Sent", "STORE 1:* +FLAGS (\\Flagged)", "FETCH 1:* BODY[]", "MOVE 1:* Sent",
+        "SELECT Sent", "STORE 1:* +FLAGS (\\Deleted)", "EXPUNGE",
+    ):  # fmt: skip
+        done.clear()
+        await client.ok(command)
+        assert any(done) is (command != "SELECT Sent"), command
+    await client.ok("SELECT INBOX")
+    done.clear()
+    await client.append(b"Subject: a\r\n\r\n")
+    await client.ok("COPY 1 INBOX")
+    assert not any(done)

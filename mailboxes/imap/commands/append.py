@@ -7,6 +7,7 @@ filed or none.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -99,7 +100,7 @@ class _Reader:
             self._grammar.space()
             head = self._grammar.append_head()
             self._grammar.line_end()
-            self._check(head, len(arrivals))
+            self._check(head, arrivals)
             arrivals.append(await self._message(head))
             await self._next_line()
             self._grammar = Grammar(self._line, utf8=session.state.utf8)
@@ -108,7 +109,7 @@ class _Reader:
             if self._grammar.at_line_end:
                 return
 
-    def _check(self, head: AppendHead, number: int) -> None:
+    def _check(self, head: AppendHead, before: Sequence[_Arrival]) -> None:
         limits = self._session.services.limits
         if head.size > limits.size:
             raise Refusal(
@@ -118,8 +119,14 @@ class _Reader:
             )
         if not head.size:
             raise Refusal("The message is empty", "邮件是空的", code="CANNOT")
-        if number >= _MOST:
+        if len(before) >= _MOST:
             raise Refusal(f"One command brings at most {_MOST} messages", code="LIMIT")
+        if before and head.size + sum(one.head.size for one in before) > limits.size:
+            # All are held until the last has come, and then filed together.
+            raise Refusal(
+                f"The messages of one command have at most {limits.size / 1e6:.0f} MB together",
+                f"一次存入的邮件合计最大 {limits.size / 1e6:.0f} MB", code="LIMIT",
+            )  # fmt: skip
 
     async def _message(self, head: AppendHead) -> _Arrival:
         session = self._session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -85,3 +86,14 @@ async def test_what_was_filed_has_not_failed_because_the_news_cannot_be_read(
     assert await client.append(b"Subject: a\r\n\r\n") == 1
     monkeypatch.undo()
     assert b"* 1 EXISTS" in await client.ok("NOOP")
+
+
+async def test_the_messages_of_one_command_have_a_limit_together(
+    make_room: Callable[..., Mailroom],
+) -> None:
+    """Each had its own, and a thousand of them were held in memory until the last had come."""
+    client = await make_room(size=100).client(select="INBOX")
+    one = b"{60+}\r\n" + b"Subject: a\r\n\r\n".ljust(60, b"x")
+    assert b"[LIMIT]" in await client.fails(b"APPEND INBOX " + one + b" " + one)
+    assert await client.uids() == []
+    await client.ok(b"APPEND INBOX " + one)

@@ -6,6 +6,7 @@ A program that asks for a thousand headers shall not wait for a thousand structu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ from mailboxes.view import View
 
 _SMALL = 16_384  # octets that are read with their row
 _STEP = 1_048_576  # octets that are read at once of what is streamed from a row
+_LETTERS = 40  # of a digest in an object's id
+_OBJECT = re.compile(rf"M[0-9a-f]{{{_LETTERS}}}")  # with fewer one would be asked for all contents
 
 ReadAgain = Callable[[Callable[[Connection], bytes]], bytes]
 
@@ -115,7 +118,7 @@ def _cut(octets: bytes, piece: int) -> Iterator[bytes]:
 
 def object_id_of(digest: str) -> str:
     """EMAILID: the same for the same octets, and for no others."""
-    return f"M{digest[:40]}"
+    return f"M{digest[:_LETTERS]}"
 
 
 class Loader:
@@ -145,10 +148,9 @@ class Loader:
 
     def of_object(self, conn: Connection, object_id: str) -> set[int]:
         """The ids of the contents with that EMAILID (RFC 8474)."""
-        if not object_id.startswith("M"):
+        if _OBJECT.fullmatch(object_id) is None:
             return set()
-        digest = object_id[1:]
-        low, high = digest, digest + "g"
+        low, high = object_id[1:], object_id[1:] + "g"
         table = self._table
         query = select(table.c.id, table.c.digest).where(
             table.c.digest >= low, table.c.digest < high

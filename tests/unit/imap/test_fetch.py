@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from mailboxes.imap import rendering
+from mailboxes.imap import loading, rendering
 from mailboxes.imap.loading import Loader
 from mailboxes.imap.remembering import Rendered
 from tests.mailroom import Mailroom
@@ -51,6 +51,23 @@ async def test_what_a_client_asks_with_takes_no_memory(room: Mailroom) -> None:
             await client.ok(f"FETCH 1 BODY.PEEK[HEADER.FIELDS ({name})]")
     asked = sum(len(what) for _, what in remembered._kept)
     assert asked < 10_000
+
+
+async def test_an_object_that_is_none_is_not_looked_for(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`M` alone was the beginning of every object's id: the digests of all contents of the office
+    were read for it."""
+    client = await room.client(select="INBOX")
+    await client.append(letter(1))
+    [line] = await client.ok("FETCH 1 EMAILID")
+    name = line.partition(b"(M")[2].partition(b")")[0].decode()
+    assert await client.ok(f"SEARCH EMAILID M{name}") == [b"* SEARCH 1"]
+    compared: list[str] = []
+    monkeypatch.setattr(loading, "object_id_of", lambda digest: compared.append(digest) or "")
+    for wrong in ("M", f"M{name[:-1]}", f"M{name[:-1]}G", f"{name}M"):
+        assert await client.ok(f"SEARCH EMAILID {wrong}") == [b"* SEARCH"]
+    assert not compared
 
 
 async def test_what_was_swept_is_never_shown_as_another_message(room: Mailroom) -> None:

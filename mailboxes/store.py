@@ -51,6 +51,13 @@ __all__ = [
 ]  # fmt: skip
 
 
+Allowed = Callable[[str], bool]
+
+
+def _any_flag(_flag: str) -> bool:
+    return True
+
+
 class MailboxStore(HeldRows):
     """The mailboxes of all owners."""
 
@@ -261,9 +268,10 @@ class MailboxStore(HeldRows):
 
     def move(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int], target_id: int,
-        *, now: datetime, by: Person | None = None,
+        *, now: datetime, by: Person | None = None, allowed: Allowed = _any_flag,
     ) -> list[Moved]:  # fmt: skip
-        """Move to a folder (RFC 6851); a message keeps its id and gets a new UID.
+        """Move to a folder (RFC 6851), with those flags that are `allowed` there; a message keeps
+        its id and gets a new UID.
 
         Raises NoSuchFolder, Veto.
         """
@@ -289,6 +297,10 @@ class MailboxStore(HeldRows):
             to.values(folder_id=target_id, uid=bindparam("new"), modseq=modseq),
             [{"which": one.to.message_id, "new": one.to.uid} for one in moved],
         )
+        for row in rows:
+            flags = _allowed_flags(row, allowed)
+            if flags != row.flags:
+                conn.execute(update(table).where(table.c.id == row.id).values(flags=flags))
         if by is not None:
             place, target = self._place(conn, folder_id), self._place(conn, target_id)
             for row in rows:
@@ -297,9 +309,10 @@ class MailboxStore(HeldRows):
 
     def copy(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int], target_id: int,
-        *, now: datetime, by: Person | None = None,
+        *, now: datetime, by: Person | None = None, allowed: Allowed = _any_flag,
     ) -> list[Moved]:  # fmt: skip
-        """Copy into a folder, with flags, date and each account's \\Seen.
+        """Copy into a folder, with those flags that are `allowed` there, date and each account's
+        \\Seen.
 
         Raises NoSuchFolder, Veto.
         """
@@ -316,8 +329,8 @@ class MailboxStore(HeldRows):
         values = [
             {
                 "folder_id": target_id, "content_id": row.content_id, "uid": uidnext + number,
-                "modseq": modseq, "flags": row.flags, "seen": row.seen, "arrived": row.arrived,
-                "opened": row.opened, "handed_over": row.handed_over,
+                "modseq": modseq, "flags": _allowed_flags(row, allowed), "seen": row.seen,
+                "arrived": row.arrived, "opened": row.opened, "handed_over": row.handed_over,
             }
             for number, row in enumerate(rows)
         ]  # fmt: skip
@@ -355,3 +368,9 @@ class MailboxStore(HeldRows):
         contents, messages = self._tables.contents, self._tables.messages
         newest = select(func.max(contents.c.id)).scalar_subquery()
         return ~exists().where(messages.c.content_id == contents.c.id), contents.c.id < newest
+
+
+def _allowed_flags(row: Row[Any], allowed: Allowed) -> str:
+    """What is stored of its flags; \\Seen is the accounts' own matter."""
+    flags = flag_text.parted(row.flags)
+    return flag_text.joined(one for one in flags if one == flag_text.SEEN or allowed(one))

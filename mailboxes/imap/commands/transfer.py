@@ -12,7 +12,7 @@ from mailboxes.imap.grammar import Grammar
 from mailboxes.imap.places import Spot, demand, locate
 from mailboxes.imap.ports import FEW, Refusal, not_allowed, read_only
 from mailboxes.imap.room import make_room
-from mailboxes.imap.selected import is_deleted
+from mailboxes.imap.selected import is_deleted, right_for
 from mailboxes.imap.syntax import NumberSet, numbers_text
 from mailboxes.rows import Moved
 
@@ -124,12 +124,16 @@ async def _transfer(
     now, ids = services.now(), [row.id for row in rows]
     octets = sum(row.size for row in rows)
 
+    def may_set(flag: str) -> bool:
+        return spot.node.id == selected.folder_id or right_for(flag) in spot.rights
+
     def write(conn: Connection) -> list[Moved]:
         store, source, target = services.store, selected.folder_id, spot.node.id
         if not moving or selected.owner != spot.root.owner:
             make_room(services, conn, spot.root.owner, octets)
         act = store.move if moving else store.copy
-        return act(conn, source, ids, target, now=now, by=person)
+        # With what the account may set there, or a copy would set it (RFC 4314, 4).
+        return act(conn, source, ids, target, now=now, by=person, allowed=may_set)
 
     return await services.database.write(write, long=len(ids) > FEW)
 

@@ -106,6 +106,21 @@ async def test_flags_that_may_not_be_changed_stay_when_others_are_replaced(
     assert b"$Work" not in first
 
 
+@pytest.mark.parametrize("command", ["COPY", "MOVE"])
+async def test_flags_that_may_not_be_set_do_not_come_with_a_copy(
+    room: Mailroom, chief: Client, command: str
+) -> None:
+    """Whoever could put a message there could mark it \\Deleted before."""
+    client = await shared(room, "lrsi")
+    await client.append(b"Subject: a\r\n\r\n", flags="\\Deleted \\Flagged $Work \\Seen")
+    await client.ok("SELECT INBOX")
+    await client.ok(f"{command} 1 Units/Water/INBOX")
+    await client.ok("SELECT Units/Water/INBOX")
+    [line] = await client.ok("FETCH 4 FLAGS")
+    assert b"\\Seen" in line
+    assert not any(flag in line for flag in (b"\\Deleted", b"\\Flagged", b"$Work"))
+
+
 async def test_closing_removes_nothing_for_those_who_may_not(room: Mailroom, chief: Client) -> None:
     reader = await shared(room, "lrswt")
     await reader.ok("SELECT Units/Water/INBOX")

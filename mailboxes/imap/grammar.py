@@ -55,6 +55,7 @@ _DIGITS = re.compile(rb"\d+")
 _SET = re.compile(rb"(?:\d+|\*)(?::(?:\d+|\*))?(?:,(?:\d+|\*)(?::(?:\d+|\*))?)*")
 _FLAG = re.compile(rb"\\?[^\x00-\x20\x7f-\xff(){%*\"\\\]]+")
 _ESCAPED = re.compile(rb'\\(["\\])')
+_FIRST_YEAR, _LAST_YEAR = 1900, 9998  # of a message: in any zone there is such a day
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(r"(\d{1,2})-([A-Za-z]{3})-(\d{4})")
 _DATE_TIME = re.compile(
@@ -348,6 +349,8 @@ class Grammar:
             )
         day = _day(match[1], match[2], match[3])
         offset = timedelta(hours=int(match[8]), minutes=int(match[9]))
+        if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+            raise SyntaxFault(f"the year is not from {_FIRST_YEAR} to {_LAST_YEAR}")
         try:
             zone = timezone(-offset if match[7] == "-" else offset)
             local = datetime(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -62,6 +63,19 @@ async def test_the_date_is_kept_with_its_zone_and_recent_flags_are_not(room: Mai
     assert b'INTERNALDATE " 2-Mar-2026 04:00:00 +0000"' in line
     assert b"$Work \\Flagged" in line
     await client.fails(b"APPEND INBOX (\\Recent) {4+}\r\na: b", "BAD")
+
+
+async def test_no_date_makes_a_folder_unreadable(room: Mailroom) -> None:
+    """One at the end of the calendar could not be shown in the office's zone, so that every client
+    of the mailbox failed at `FETCH 1:* INTERNALDATE` and SEARCH SINCE."""
+    object.__setattr__(room.services, "zone", ZoneInfo("Asia/Shanghai"))
+    client = await room.client(select="INBOX")
+    for date in ("31-Dec-9999 23:59:59 +0000", "01-Jan-0001 00:00:00 +0000"):
+        await client.fails(f'APPEND INBOX "{date}" {{4+}}\r\na: b', "BAD")
+    for date in ("31-Dec-9998 23:59:59 -2359", "01-Jan-1900 00:00:00 +2359"):
+        await client.ok(f'APPEND INBOX "{date}" {{4+}}\r\na: b')
+    await client.ok("FETCH 1:* INTERNALDATE")
+    assert await client.ok("SEARCH SINCE 1-Jan-2000") == [b"* SEARCH 1"]
 
 
 async def test_a_message_of_a_literal8_is_readable_for_all(room: Mailroom) -> None:

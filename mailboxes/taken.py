@@ -43,11 +43,11 @@ class Taken:
         return frozenset(self._of.scalars(conn, {"account": account, "folder": folder_id}))
 
     def take(
-        self, conn: Connection, folder_id: int, message_ids: Sequence[int], account: str,
-        now: datetime,
-    ) -> int:  # fmt: skip
+        self, conn: Connection, folder_id: int, uids: Sequence[int], account: str, now: datetime
+    ) -> int:
         """Hide messages from the account; how many that were not so already.
 
+        They are named by UID, since SQLite may give the id of one that is gone to new mail.
         Those that are not in the folder any more are left out: under the folder's lock nobody
         can remove one in between, and no other session of the account can take it.
         """
@@ -56,11 +56,11 @@ class Taken:
         )  # fmt: skip
         conn.execute(select(folders.c.id).where(folders.c.id == folder_id).with_for_update())
         there: set[int] = set()
-        for some in chunks(message_ids):
+        for some in chunks(uids):
             there.update(
                 conn.scalars(
                     select(messages.c.id).where(
-                        messages.c.folder_id == folder_id, messages.c.id.in_(some)
+                        messages.c.folder_id == folder_id, messages.c.uid.in_(some)
                     )
                 )
             )

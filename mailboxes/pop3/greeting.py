@@ -69,15 +69,15 @@ async def quit_(session: Session, _argument: bytes) -> None:
         session.ok("Goodbye")
         raise Leave
     services, drop = session.services, session.drop
-    ids = [drop.rows[number - 1].id for number in sorted(drop.marked)]
-    if not ids:
+    uids = [drop.rows[number - 1].uid for number in sorted(drop.marked)]
+    if not uids:
         session.ok("Goodbye")
         raise Leave
     now = services.now()
     try:
         taken = await services.database.write(
-            lambda c: services.taken.take(c, drop.folder_id, ids, account.login, now),
-            long=len(ids) > FEW,
+            lambda c: services.taken.take(c, drop.folder_id, uids, account.login, now),
+            long=len(uids) > FEW,
         )
     except Unavailable as error:
         log.warning("pop3-unavailable", peer=session.peer, cause=str(error))

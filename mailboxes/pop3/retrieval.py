@@ -67,10 +67,10 @@ async def _load(session: Session, row: Row, choose: Chooser) -> Iterator[bytes]:
 
     Raises Refusal if the message has left INBOX since the login.
     """
-    services, folder_id = session.services, session.drop.folder_id
+    services = session.services
 
     def read(conn: Connection) -> Iterator[bytes]:
-        if services.store.message(conn, row.id).folder_id != folder_id:
+        if not _is_there(session, conn, row):
             raise NoSuchMessage("it was moved")
         content = services.loader.load(conn, [row.content_id], OCTETS)[row.content_id]
         pieces = choose(content)
@@ -83,6 +83,15 @@ async def _load(session: Session, row: Row, choose: Chooser) -> Iterator[bytes]:
         return await services.database.read(read)
     except NoSuchMessage:
         raise Refusal("The message was moved or removed meanwhile", "邮件已被移走或删除") from None
+
+
+def _is_there(session: Session, conn: Connection, row: Row) -> bool:
+    """Whether it is still in INBOX: that very message, for SQLite may give its id to new mail."""
+    try:
+        message = session.services.store.message(conn, row.id)
+    except NoSuchMessage:
+        return False
+    return (message.folder_id, message.uid) == (session.drop.folder_id, row.uid)
 
 
 async def _send(session: Session, row: Row, pieces: Iterator[bytes], *, reads: bool) -> None:
@@ -121,6 +130,8 @@ async def _record(session: Session, row: Row, *, whole: bool, reads: bool) -> No
     person, now = account.person, services.now()
 
     def write(conn: Connection) -> None:
+        if not _is_there(session, conn, row):
+            return
         if hands:
             services.store.hand_over(conn, drop.folder_id, [row.id], now=now, by=person)
         if reads:

@@ -59,9 +59,9 @@ def test_taken_messages_are_hidden_from_that_account_alone_and_stay(
     database: Database, store: MailboxStore, taken: Taken
 ) -> None:
     inbox, ids = database.write_now(lambda c: filled(c, store, 3))
-    assert database.write_now(lambda c: taken.take(c, inbox, ids[:2], "wang", NOW)) == 2
+    assert database.write_now(lambda c: taken.take(c, inbox, [1, 2], "wang", NOW)) == 2
     # once more from another session, with one that is new
-    assert database.write_now(lambda c: taken.take(c, inbox, ids, "wang", NOW)) == 1
+    assert database.write_now(lambda c: taken.take(c, inbox, [1, 2, 3], "wang", NOW)) == 1
     assert database.read_now(lambda c: taken.of(c, inbox, "wang")) == set(ids)
     assert database.read_now(lambda c: taken.of(c, inbox, "li")) == set()
     assert len(database.read_now(lambda c: store.messages(c, inbox))) == 3
@@ -75,14 +75,26 @@ def test_what_has_left_the_folder_is_left_out_and_comes_back_hidden_if_it_was_ta
 ) -> None:
     inbox, ids = database.write_now(lambda c: filled(c, store, 3))
     trash = database.read_now(lambda c: store.folder_id(c, "unit:water", "Trash"))
-    database.write_now(lambda c: taken.take(c, inbox, ids[:1], "wang", NOW))
+    database.write_now(lambda c: taken.take(c, inbox, [1], "wang", NOW))
     database.write_now(lambda c: store.move(c, inbox, ids[:2], trash, now=NOW))
     database.write_now(lambda c: store.expunge(c, inbox, ids[2:], now=NOW))
-    assert database.write_now(lambda c: taken.take(c, inbox, ids, "wang", NOW)) == 0
+    assert database.write_now(lambda c: taken.take(c, inbox, [1, 2, 3], "wang", NOW)) == 0
     assert database.read_now(lambda c: taken.of(c, inbox, "wang")) == set()
     database.write_now(lambda c: store.move(c, trash, ids[:2], inbox, now=NOW))
     assert database.read_now(lambda c: taken.of(c, inbox, "wang")) == {ids[0]}
     assert database.write_now(lambda c: store.expunge(c, inbox, ids[:1], now=NOW))
+    assert database.read_now(lambda c: taken.of(c, inbox, "wang")) == set()
+
+
+def test_new_mail_is_not_taken_for_one_that_is_gone(
+    database: Database, store: MailboxStore, taken: Taken
+) -> None:
+    """A colleague had removed the newest message before QUIT, SQLite gave its id again, and the new
+    mail was never shown."""
+    inbox, ids = database.write_now(lambda c: filled(c, store, 2))
+    database.write_now(lambda c: store.expunge(c, inbox, ids[1:], now=NOW))
+    database.write_now(lambda c: filled(c, store, 1))
+    assert database.write_now(lambda c: taken.take(c, inbox, [2], "wang", NOW)) == 0
     assert database.read_now(lambda c: taken.of(c, inbox, "wang")) == set()
 
 

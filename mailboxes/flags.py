@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SEEN = "\\Seen"
-_SYSTEM = {flag.lower(): flag for flag in ("\\Answered", "\\Deleted", "\\Draft", "\\Flagged", SEEN)}
+DELETED = "\\Deleted"
+_SYSTEM = {flag.lower(): flag for flag in ("\\Answered", DELETED, "\\Draft", "\\Flagged", SEEN)}
 _FORBIDDEN = set('(){%*"]\x7f')
 
 

@@ -248,11 +248,14 @@ class MailboxStore(HeldRows):
 
     def expunge(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int],
-        *, now: datetime, by: Person | None = None,
+        *, now: datetime, by: Person | None = None, marked: bool = False,
     ) -> list[int]:  # fmt: skip
-        """Remove messages; their UIDs, which stay known as gone. Raises NoSuchFolder, Veto."""
+        """Remove messages; their UIDs, which stay known as gone. `marked`: only those that are
+        still \\Deleted. Raises NoSuchFolder, Veto."""
         locked = self._lock_for(conn, [folder_id], message_ids, by)
         rows = self._rows_of(conn, folder_id, message_ids, by)
+        if marked:
+            rows = [row for row in rows if flag_text.DELETED in flag_text.parted(row.flags)]
         if not rows:
             return []
         self._bury(conn, rows, locked[folder_id][1] + 1)

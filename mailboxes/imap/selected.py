@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
-from mailboxes.flags import parted, with_seen
+from mailboxes.flags import DELETED, parted, with_seen
 from mailboxes.imap import output
 from mailboxes.imap.folder_view import FolderView, Row, index
 from mailboxes.imap.ports import Refusal
@@ -267,4 +267,4 @@ def _listed(first: Iterable[str], then: Iterable[str]) -> bytes:
 
 def is_deleted(flags: str) -> bool:
     """Whether \\Deleted is among them."""
-    return "\\Deleted" in parted(flags)
+    return DELETED in parted(flags)

@@ -83,7 +83,7 @@ async def expunge_deleted(session: Session, uids: Sequence[int] | None) -> None:
         some, now = wanted[start : start + _STEP], services.now()
         await services.database.write(
             lambda c, some=some, now=now: services.store.expunge(  # type: ignore[misc]
-                c, selected.folder_id, some, now=now, by=person
+                c, selected.folder_id, some, now=now, by=person, marked=True
             ),
             long=len(some) > FEW,
         )

@@ -69,3 +69,24 @@ async def test_a_select_that_fails_leaves_nothing_selected(
     await client.fails("SELECT Nowhere")
     await client.fails("FETCH 1:* FLAGS", "BAD")
     assert room.services.views._views[1].users == 0
+
+
+async def test_what_a_colleague_has_rescued_is_not_removed(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EXPUNGE removed what was marked when it looked, not what was marked when it wrote."""
+    client = await room.client(select="INBOX")
+    for _ in range(2):
+        await client.append(LETTER)
+    await client.ok("STORE 1:2 +FLAGS (\\Deleted)")
+    colleague = await room.client(select="INBOX")
+    real = room.database.write
+
+    async def write(work: Any, kind: str = "", *, long: bool = False) -> Any:
+        monkeypatch.undo()
+        await colleague.ok("STORE 2 -FLAGS (\\Deleted)")
+        return await real(work, kind, long=long)
+
+    monkeypatch.setattr(room.database, "write", write)
+    await client.ok("EXPUNGE")
+    assert await client.uids() == [2]

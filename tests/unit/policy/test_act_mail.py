@@ -69,7 +69,15 @@ def test_an_attached_message_is_a_file_and_its_text_is_not_ours() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["Auto-Submitted: auto-replied", "Auto-Submitted: auto-generated; x", "Precedence: bulk"],
+    [
+        "Auto-Submitted: auto-replied",
+        "Auto-Submitted: auto-generated; x",
+        "Precedence: bulk",
+        "X-Autoreply: yes",
+        "X-Autorespond: Re: x",
+        "Subject: 自动回复: 通知",
+        "Subject: Automatic reply: notice",
+    ],
 )
 def test_programs_say_that_they_are_programs(field: str) -> None:
     assert read_act_mail(f"{field}\r\n\r\n签收\r\n".encode()).automatic

@@ -151,7 +151,7 @@ class Gestures:
         found = delivery_to(connection, document_id, act.owner)
         if found is None and account is not None:  # a copy in a mailbox of the person's own
             mine = deliveries_for(connection, directory, account, document_id)
-            found = mine[0] if mine else None
+            found = min(mine, key=_is_settled, default=None)
         if found is None:
             return
         try:
@@ -223,6 +223,10 @@ class Gestures:
         fields = (one.value for one in scan_fields(head) if one.name.lower() == "yizhan-document")
         stated = next(fields, b"").decode("ascii", "replace").strip()
         return stated if is_id(stated) else ""
+
+
+def _is_settled(delivery: Row[Any]) -> bool:
+    return bool(delivery.state != DeliveryState.CONSIGNED)
 
 
 def _unit(directory: Directory, account: Account, owner_key: str) -> Unit | None:

@@ -227,6 +227,31 @@ async def test_what_is_moved_into_a_folder_of_ones_own_is_signed_for_all_the_sam
     assert (row["state"], row["signed_by"]) == ("signed", "李娜")
 
 
+async def test_a_copy_in_ones_own_mailbox_signs_for_the_unit_that_still_waits(
+    house: House, document_id: str
+) -> None:
+    """Who works in two units signed for the first of them only: the other's document lay among the
+    signed ones, and its reminders went on."""
+    units = {"water": [Role.CLERK], "finance": [Role.CLERK]}
+    house.change(accounts.change_account, login="water-li", units=units)
+    await put(house, document_id, "已签收")
+    directory = await house.directory.current()
+    owners = [owner for owner in directory.owners() if owner.key == "person:water-li"]
+    house.database.write_now(lambda c: cabinet.furnish(house.shelves, c, owners, house.clock.now()))
+
+    def work(connection: Connection) -> None:
+        message = find(house, connection, document_id, "unit:finance").message
+        source, now = message.folder_id, house.clock.now()
+        for folder in ("INBOX", "已签收"):
+            target = house.shelves.folder_id(connection, "person:water-li", folder)
+            [copy] = house.shelves.copy(connection, source, [message.id], target, now=now, by=LI)
+            source, message = target, house.shelves.message(connection, copy.to.message_id)
+
+    await house.database.write(work)
+    row = delivery(house, document_id, "unit:finance")
+    assert (row["state"], row["signed_by"]) == ("signed", "李娜")
+
+
 async def test_the_second_person_is_told_who_was_first(house: House, document_id: str) -> None:
     await put(house, document_id, "已签收")
     await put(house, document_id, "INBOX")

@@ -20,13 +20,14 @@ from mailboxes.events import Person
 from mailboxes.imap.done import Done
 from mailboxes.imap.farewell import Leave
 from mailboxes.imap.grammar import Grammar, SyntaxFault, announced
-from mailboxes.imap.places import Spot, demand, locate
-from mailboxes.imap.ports import FEW, SMALL, Refusal, Spool, Unavailable
+from mailboxes.imap.places import Spot, demand, locate, rights_now
+from mailboxes.imap.ports import FEW, SMALL, Refusal, Spool, Unavailable, not_allowed
 from mailboxes.imap.room import make_room
 from mailboxes.imap.selected import right_for
 from mailboxes.imap.services import Services
 from mailboxes.imap.syntax import AppendHead, numbers_text
 from mailboxes.imap.unbinary import NotEncodable, without_nul
+from mailboxes.tree import Node
 from mailboxes.wire import Gone, LongLine
 
 if TYPE_CHECKING:
@@ -201,15 +202,21 @@ class _Reader:
 
 
 async def _file(session: Session, spot: Spot, arrivals: list[_Arrival]) -> Done:
-    """Check all, then file all in one transaction."""
+    """Check all, then file all in one transaction, if the account may do so still: it was asked
+    before the first octet, and a client may take hours to send the last."""
+    await session.renew()
     services, account = session.services, session.account
+    owner, folder_id = spot.root.owner, spot.node.id
     contents = [await services.house.admit(account, arrival.spool) for arrival in arrivals]
     now = services.now()
 
     def write(conn: Connection) -> list[int]:
-        make_room(services, conn, spot.root.owner, sum(one.size for one in contents))
+        rights = rights_now(services.tree, conn, account, owner, folder_id)
+        if "i" not in rights:
+            raise not_allowed()
+        make_room(services, conn, owner, sum(one.size for one in contents))
         return [
-            _file_one(services, conn, spot, arrival.head, content, account.person, now)
+            _file_one(services, conn, spot.node, rights, arrival.head, content, account.person, now)
             for arrival, content in zip(arrivals, contents, strict=True)
         ]
 
@@ -222,19 +229,19 @@ async def _file(session: Session, spot: Spot, arrivals: list[_Arrival]) -> Done:
 
 
 def _file_one(
-    services: Services, conn: Connection, spot: Spot, head: AppendHead, content: Content,
-    by: Person, now: datetime,
+    services: Services, conn: Connection, node: Node, rights: str, head: AppendHead,
+    content: Content, by: Person, now: datetime,
 ) -> int:  # fmt: skip
     """File one message; its UID. What is here already is not kept twice."""
     store = services.store
-    if spot.node.special_use == SENT:
-        twin = services.house.twin(conn, spot.node.id, content)
+    if node.special_use == SENT:
+        twin = services.house.twin(conn, node.id, content)
         if twin is not None:
             return twin
     content_id = store.find_content(conn, content) or store.add_content(conn, content, now)
-    flags = [flag for flag in head.flags if right_for(flag) in spot.rights]
+    flags = [flag for flag in head.flags if right_for(flag) in rights]
     [one] = store.append(
-        conn, [spot.node.id], content_id, flags=flags, now=now, arrived=head.arrived, by=by
+        conn, [node.id], content_id, flags=flags, now=now, arrived=head.arrived, by=by
     )
     return one.uid
 

@@ -121,6 +121,24 @@ async def test_flags_that_may_not_be_set_do_not_come_with_a_copy(
     assert not any(flag in line for flag in (b"\\Deleted", b"\\Flagged", b"$Work"))
 
 
+@pytest.mark.parametrize("closed", [True, False])
+async def test_who_may_not_file_any_more_when_the_message_has_come_files_nothing(
+    room: Mailroom, chief: Client, closed: bool
+) -> None:
+    """The rights were those of when the client began, and it may take as long as it likes."""
+    client = await shared(room, "lri")
+    client.send(b"t9 APPEND Units/Water/INBOX {4}\r\n")
+    assert await client.line() == b"+ OK"
+    client.session._renew_at = 0  # a second later
+    if closed:
+        del room.people.known["li"]
+    else:
+        await chief.ok("SETACL INBOX li lr")
+    client.send(b"a: b\r\n")
+    assert (await client.until("t9"))[-1].startswith(b"t9 NO [")
+    assert len(await flags(chief)) == 3
+
+
 async def test_closing_removes_nothing_for_those_who_may_not(room: Mailroom, chief: Client) -> None:
     reader = await shared(room, "lrswt")
     await reader.ok("SELECT Units/Water/INBOX")

@@ -25,7 +25,9 @@ COMMITS = (
     "reminder-report",
     "index",
     "sweep",
+    "fullness",
     "act",
+    "mailbox",
 )
 
 # In the order in which a document passes them.

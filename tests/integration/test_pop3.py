@@ -45,6 +45,7 @@ def flags(client: imaplib.IMAP4) -> list[bool]:
     return [b"\\Seen" in one for one in found if isinstance(one, bytes)]
 
 
+@pytest.mark.one_database("logins and connections")
 @pytest.mark.parametrize("implicit", [False, True])
 def test_pythons_client_reads_over_both_kinds_of_tls(office: Office, implicit: bool) -> None:
     login = "health" if implicit else "audit"
@@ -242,6 +243,7 @@ def test_sasl_logs_in_with_and_without_a_first_answer(office: Office) -> None:
         assert client.ask(b"AUTH PLAIN " + right).startswith(b"+OK")
 
 
+@pytest.mark.one_database("logins and connections")
 def test_the_last_login_is_noted_with_the_door(office: Office) -> None:
     logged_in(office, "statistics").close()
     deadline = time.monotonic() + 20
@@ -256,6 +258,7 @@ def test_the_last_login_is_noted_with_the_door(office: Office) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.one_database("logins and connections")
 def test_a_new_password_and_a_closed_account_count_at_once(office: Office) -> None:
     """A session went on under a password that counted no longer."""
     put(office, "unit:archives", [MAIL])

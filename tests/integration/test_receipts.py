@@ -77,6 +77,7 @@ def status_of(letter: Letter) -> list[dict[str, str]]:
 # What it proves
 
 
+@pytest.mark.one_database("the octets of a receipt")
 def test_gpg_verifies_a_receipt_with_the_key_that_the_office_exports(
     office: Office, office_key: Path, program: Callable[[str], str]
 ) -> None:
@@ -110,6 +111,7 @@ def verify(file: Path, office_key: Path, office: Office) -> tuple[int, dict[str,
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.one_database("the octets of a receipt")
 def test_the_command_proves_a_receipt_and_no_forged_one(
     office: Office, office_key: Path, tmp_path: Path
 ) -> None:

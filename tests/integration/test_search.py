@@ -66,6 +66,7 @@ def test_documents_are_found_by_title_text_and_attachment(office: Office) -> Non
     assert search(office, "防汛", "没有这个词", expect=1) == []
 
 
+@pytest.mark.one_database("what is shown; the index has tests on both")
 def test_people_see_the_title_and_the_words(office: Office) -> None:
     octets = letters.plain("office", "water", "关于供水的函", "请于下周检修主管道。\n")
     document = office.accept("office", octets, "water")
@@ -84,6 +85,7 @@ def test_people_see_the_title_and_the_words(office: Office) -> None:
     assert "say what to search for" in empty.stderr
 
 
+@pytest.mark.one_database("what is shown; the index has tests on both")
 def test_each_search_is_in_the_log_of_changes(office: Office) -> None:
     office.run("search", "独一无二的词", "--unit", "water", check=False)
     office.run("search", "另一个词", check=False)

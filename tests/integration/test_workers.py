@@ -166,6 +166,7 @@ def report(subject: str) -> bytes:
     return letters.plain("water", "office", subject)
 
 
+@pytest.mark.one_database("who takes a connection")
 def test_connections_are_spread_over_the_workers_and_each_takes_mail(office: Office) -> None:
     before = accepted(office)
     with one_at_each(office) as clients:
@@ -187,6 +188,7 @@ def test_connections_are_spread_over_the_workers_and_each_takes_mail(office: Off
     until(lambda: metric(office, "yizhan_smtp_connections") == 0, "all places are given back")
 
 
+@pytest.mark.one_database("who takes a connection")
 def test_the_daemon_takes_clients_too_when_it_has_less_to_do(small: Office) -> None:
     begin(small)
     assert small.process is not None
@@ -370,6 +372,7 @@ def test_a_worker_that_dies_under_load_loses_nothing_and_the_others_clients_noti
     assert own.stop() == 0
 
 
+@pytest.mark.one_database("signals and processes")
 def test_workers_end_at_once_when_the_daemon_is_killed(small: Office) -> None:
     begin(small)
     theirs = workers(small)
@@ -420,6 +423,7 @@ def test_a_worker_that_hangs_starves_the_watchdog_and_is_named_on_the_health_pag
         assert own.stop() == 0
 
 
+@pytest.mark.one_database("signals and processes")
 def test_the_workers_drain_with_the_daemon(own: Office) -> None:
     begin(own)
     assert own.process is not None

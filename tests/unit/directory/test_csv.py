@@ -94,6 +94,7 @@ def test_a_blank_cell_keeps_and_a_hyphen_empties(office: Database) -> None:
     assert (water.organ_code, water.seal_limit) == ("", None)
 
 
+@pytest.mark.one_database("files alone")
 @pytest.mark.parametrize("chinese", [False, True])
 def test_what_is_given_out_makes_the_same_office_again(
     demo: Database, databases: Databases, chinese: bool

@@ -122,6 +122,7 @@ def test_what_is_removed_during_an_export_is_in_it(
     database.stop()
 
 
+@pytest.mark.one_database("words of the command; the tree has tests on both")
 def test_a_wrong_name_is_one_sentence(config: str, tmp_path: Path) -> None:
     for words in (
         ["show", "unit:none"],
@@ -133,6 +134,7 @@ def test_a_wrong_name_is_one_sentence(config: str, tmp_path: Path) -> None:
             run(*words, "-c", config)
 
 
+@pytest.mark.one_database("words of the command; the tree has tests on both")
 def test_a_quota_is_shown_set_and_taken_back(config: str) -> None:
     def quota(*words: str) -> dict[str, object]:
         found: dict[str, object] = json.loads(run("quota", *words, "--json", "-c", config))
@@ -154,6 +156,7 @@ def test_a_quota_is_shown_set_and_taken_back(config: str) -> None:
         run("quota", "none", "-c", config)
 
 
+@pytest.mark.one_database("words of the command; the tree has tests on both")
 def test_rights_are_shown_given_and_taken_back(config: str) -> None:
     def rights(*words: str) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = json.loads(
@@ -178,6 +181,7 @@ def test_rights_are_shown_given_and_taken_back(config: str) -> None:
         run("rights", "water", "None", "-c", config)
 
 
+@pytest.mark.one_database("words of the command; the tree has tests on both")
 def test_what_was_set_stands_in_the_log_of_changes(config: str) -> None:
     run("quota", "water", "2GB", "-c", config)
     run("rights", "water", "INBOX", "--set", "water", "lr", "-c", config)

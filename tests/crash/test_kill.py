@@ -17,7 +17,7 @@ from tests.crash.workload import Clients, Told
 from tests.databases import SQLITE
 from tests.office import Office
 
-# A backup's own are tried where backups are, an act's where people sign, a mailbox's where they file;
+# A backup's own are tried where backups are, an act's and a mailbox's where people act and file;
 # a letter about a mailbox is no document.
 _ELSEWHERE = ("act", "mailbox", "fullness")
 _OURS = [one for one in POINTS if not one.startswith(("backup-", *(f"{e}." for e in _ELSEWHERE)))]

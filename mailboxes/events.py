@@ -66,11 +66,6 @@ class MailboxEvents(Protocol):
     def appended(self, connection: Connection, act: Act) -> None:
         """A client put it there."""
 
-    def flagged(
-        self, connection: Connection, act: Act, added: tuple[str, ...], removed: tuple[str, ...]
-    ) -> None:
-        """Its flags changed."""
-
     def expunged(self, connection: Connection, act: Act) -> None:
         """It is gone from the folder."""
 
@@ -98,11 +93,6 @@ class NoEvents:
         """Nothing."""
 
     def appended(self, connection: Connection, act: Act) -> None:
-        """Nothing."""
-
-    def flagged(
-        self, connection: Connection, act: Act, added: tuple[str, ...], removed: tuple[str, ...]
-    ) -> None:
         """Nothing."""
 
     def expunged(self, connection: Connection, act: Act) -> None:

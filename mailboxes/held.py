@@ -5,7 +5,7 @@ What `MailboxStore` is made of; nobody else needs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -120,26 +120,17 @@ class HeldRows(MessageReader):
         if found:
             conn.execute(insert(table), found)
 
-    def _tell_flags(
-        self,
-        conn: Connection,
-        folder_id: int,
-        told: Iterable[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]],
-        by: Person,
-        now: datetime,
+    def _tell_opened(
+        self, conn: Connection, folder_id: int, read: Sequence[Row[Any]], by: Person, now: datetime
     ) -> None:
-        """Tell of changed flags, and of messages that this account reads for the first time."""
-        opened = []
+        """Tell of messages that this account reads for the first time."""
+        if not read:
+            return
         place = self._place(conn, folder_id)
-        for row, added, removed in told:
-            act = act_of(row, place, by, now)
-            if flag_text.SEEN in added and row.own is None:
-                if row.opened is None:
-                    opened.append(row.id)
-                self._events.opened(conn, act)
-            self._events.flagged(conn, act, added, removed)
+        for row in read:
+            self._events.opened(conn, act_of(row, place, by, now))
         table = self._tables.messages
-        for some in chunks(opened):
+        for some in chunks([row.id for row in read if row.opened is None]):
             values = {"opened": milliseconds(now)}
             conn.execute(update(table).where(table.c.id.in_(some)).values(values))
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -56,6 +57,16 @@ Allowed = Callable[[str], bool]
 
 def _any_flag(_flag: str) -> bool:
     return True
+
+
+class _Turned(NamedTuple):
+    """What a change of flags makes of one list of them."""
+
+    after: tuple[str, ...]
+    differs: bool
+    is_seen: bool
+    turns_seen: bool
+    base: tuple[str, bool]  # as the message has them, with its own \\Seen
 
 
 class MailboxStore(HeldRows):
@@ -186,37 +197,40 @@ class MailboxStore(HeldRows):
         if unchanged_since is not None:
             rows = [row for row in rows if row.modseq <= unchanged_since]
         modseq = locked[folder_id][1] + 1
-        changes: dict[tuple[str, bool], list[int]] = {}
-        own: list[dict[str, object]] = []
-        result: dict[int, tuple[str, ...]] = {}
-        told: list[tuple[Row[Any], tuple[str, ...], tuple[str, ...]]] = []
-        for row in rows:
-            before = shown(row)
+
+        @cache  # few lists of flags, and many messages that have them
+        def turned(before: str, seen: bool) -> _Turned:
             if replace is None:
                 stored = flag_text.changed(before, add, remove)
             else:
                 kept = [flag for flag in flag_text.parted(before) if fixed and fixed(flag)]
                 stored = flag_text.joined([*replace, *kept])
             after = flag_text.parted(stored)
-            result[row.id] = after
-            if stored == before:
+            is_seen = flag_text.SEEN in after
+            # Of a person the message's own \Seen stays, the account's is beside it.
+            base_seen = is_seen if by is None else seen
+            return _Turned(
+                after, stored != before, is_seen, is_seen != (flag_text.SEEN in before.split()),
+                (flag_text.with_seen(after, base_seen), base_seen),
+            )  # fmt: skip
+
+        changes: dict[tuple[str, bool], list[int]] = {}
+        own: list[dict[str, object]] = []
+        result: dict[int, tuple[str, ...]] = {}
+        changed: list[int] = []
+        read: list[Row[Any]] = []  # by this account for the first time
+        for row in rows:
+            turn = turned(shown(row), row.seen)
+            result[row.id] = turn.after
+            if not turn.differs:
                 continue
-            seen = flag_text.SEEN in after
-            if by is None:
-                base, base_seen = stored, seen
-            else:  # the message's own \Seen stays, the account's is beside it
-                base_seen = row.seen
-                base = flag_text.with_seen(after, base_seen)
-                if seen != (flag_text.SEEN in flag_text.parted(before)):
-                    own.append({"message_id": row.id, "account": by.login, "seen": seen})
-            changes.setdefault((base, base_seen), []).append(row.id)
-            old = flag_text.parted(before)
-            told.append((
-                row,
-                tuple(flag for flag in after if flag not in old),
-                tuple(flag for flag in old if flag not in after),
-            ))  # fmt: skip
-        if not told:
+            changed.append(row.id)
+            changes.setdefault(turn.base, []).append(row.id)
+            if by is not None and turn.turns_seen:
+                own.append({"message_id": row.id, "account": by.login, "seen": turn.is_seen})
+                if turn.is_seen and row.own is None:
+                    read.append(row)
+        if not changed:
             return Flagged(locked[folder_id][1], result, failed, ())
         self._advance(conn, [folder_id])
         for (flags, seen), ids in changes.items():
@@ -225,8 +239,8 @@ class MailboxStore(HeldRows):
                 self._reflag.run(conn, {**values, "some": some})
         self._set_seen(conn, own)
         if by is not None and not unasked:
-            self._tell_flags(conn, folder_id, told, by, now)
-        return Flagged(modseq, result, failed, tuple(row.id for row, _, _ in told))
+            self._tell_opened(conn, folder_id, read, by, now)
+        return Flagged(modseq, result, failed, tuple(changed))
 
     def hand_over(
         self, conn: Connection, folder_id: int, message_ids: Sequence[int],

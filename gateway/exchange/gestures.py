@@ -119,11 +119,6 @@ class Gestures:
         if cabinet.act_of(act.folder)[0] is not None:
             self._filed(connection, act, self._uploaded(connection, act), act.folder, fetched=False)
 
-    def flagged(
-        self, connection: Connection, act: Gesture, added: tuple[str, ...], removed: tuple[str, ...]
-    ) -> None:
-        """Flags are the reader's own."""
-
     def expunged(self, connection: Connection, act: Gesture) -> None:
         """What a unit throws away it has received all the same."""
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection
 
 from mailboxes.imap.done import Done
 from mailboxes.imap.grammar import Grammar, SyntaxFault
+from mailboxes.imap.lines import Lines
 from mailboxes.imap.ports import FEW, not_allowed, read_only
-from mailboxes.imap.syntax import StoreChange, numbers_text
+from mailboxes.imap.syntax import FetchItem, StoreChange, numbers_text
 from mailboxes.rows import Flagged
 
 if TYPE_CHECKING:
@@ -81,17 +82,16 @@ async def _answer(session: Session, uids: list[int], change: StoreChange, *, uid
     selected, modseq = session.selected, session.state.condstore
     first = set(uids)
     await session.tell(expunges=False, told=first)
+    names = [
+        *(("UID",) if uid or modseq or session.state.rev2 else ()),
+        *(() if change.silent else ("FLAGS",)),
+        *(("MODSEQ",) if modseq else ()),
+    ]
     if change.silent and not modseq:
         return
-    for one in uids:
-        if selected.row(one) is None:
-            continue
-        session.write(
-            selected.fetch_line(
-                one,
-                modseq=modseq,
-                uid_too=uid or modseq or session.state.rev2,
-                flags=not change.silent,
-            )
-        )
+    items = [FetchItem(name, peek=True) for name in names]
+    lines = Lines(selected, items, session.services.zone)
+    for start in range(0, len(uids), _STEP):
+        rows = [row for row in map(selected.row, uids[start : start + _STEP]) if row is not None]
+        session.write(lines.of(rows))
         await session.flush_some()

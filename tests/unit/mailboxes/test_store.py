@@ -314,11 +314,6 @@ class Told(NoEvents):
     def appended(self, connection: Connection, act: Act) -> None:
         self.note(connection, "appended", act.folder)
 
-    def flagged(
-        self, connection: Connection, act: Act, added: tuple[str, ...], removed: tuple[str, ...]
-    ) -> None:
-        self.note(connection, "flagged", act.by.login, added, removed)
-
     def expunged(self, connection: Connection, act: Act) -> None:
         assert connection.in_transaction()
         raise Veto(f"{act.key} is kept")
@@ -347,13 +342,9 @@ def test_acts_at_a_client_are_told_once_and_may_be_forbidden(
     assert events.heard == [
         ("lock", "k"),
         ("opened", "wang", "unit:water", "INBOX", "k", LATER),
-        ("flagged", "wang", ("\\Seen",), ()),
-        ("flagged", "wang", (), ("\\Seen",)),
         ("lock", "k"),
         ("handed over", message),
         ("lock", "k"),
-        ("flagged", "wang", ("\\Seen",), ()),
-        ("flagged", "wang", (), ("\\Seen",)),
         ("lock", "k"),
         ("lock", "k"),
         ("copied", "unit:water", "Sent", True),

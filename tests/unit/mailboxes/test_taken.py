@@ -34,13 +34,6 @@ class Told(NoEvents):
         assert connection.in_transaction()
         self.heard.append(f"opened by {act.by.login}")
 
-    def flagged(
-        self, connection: Connection, act: Act, added: tuple[str, ...], removed: tuple[str, ...]
-    ) -> None:
-        assert connection.in_transaction()
-        assert (added, removed) == (("\\Seen",), ())
-        self.heard.append(f"flagged by {act.by.login}")
-
 
 def filled(conn: Connection, store: MailboxStore, count: int) -> tuple[int, list[int]]:
     """The folder INBOX of a unit with so many messages."""
@@ -113,4 +106,4 @@ def test_what_a_program_marks_as_read_nobody_has_opened(
         lambda c: store.flag(c, inbox, ids, add=["\\Seen"], now=NOW, by=Person("li"))
     )
     assert again.changed == tuple(ids)
-    assert events.heard == ["opened by li", "flagged by li"]
+    assert events.heard == ["opened by li"]

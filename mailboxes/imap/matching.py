@@ -81,6 +81,8 @@ class Matcher:
                 assert conn is not None  # noqa: S101  # the grammar, or who calls, has seen to it
                 same = self._loader.of_object(conn, key.texts[0])
                 return [row for row in rows if row.content_id in same]
+            case SearchName.FLAG:
+                return self._flagged(key.texts[0], rows)
             case _:
                 test = self._test(key)
                 return [row for row in rows if test(row)]
@@ -105,8 +107,6 @@ class Matcher:
     def _test(self, key: SearchKey) -> Test:  # noqa: PLR0911  # one for each key
         selected, number = self._selected, key.number
         match key.name:
-            case SearchName.FLAG:
-                return self._flag(key.texts[0])
             case SearchName.BEFORE | SearchName.ON | SearchName.SINCE:
                 return self._arrived(key)
             case SearchName.LARGER:
@@ -132,24 +132,20 @@ class Matcher:
             case _:  # THREADID: there are none
                 return lambda _row: False
 
-    def _flag(self, flag: str) -> Test:
-        wanted, view, account = flag.lower(), self._selected.view, self._selected.account
+    def _flagged(self, flag: str, rows: Sequence[Row]) -> list[Row]:
+        """Asked of every folder by every program, so each row costs as little as it can."""
+        wanted, selected = flag.lower(), self._selected
         if wanted == "\\seen":
             # Of the rows as they were when the search began: it may run in a thread, while others
             # change the view.
-            own = dict(view.own.get(account, {}))
-            return lambda row: own.get(row.uid, row.seen)
+            own = dict(selected.view.own.get(selected.account, {}))
+            if not own:
+                return [row for row in rows if row.seen]
+            return [row for row in rows if own.get(row.uid, row.seen)]
         if wanted == "\\recent":
-            return lambda row: self._selected.is_recent(row.uid)
-        known: dict[str, bool] = {}
-
-        def has(row: Row) -> bool:
-            found = known.get(row.flags)
-            if found is None:
-                found = known[row.flags] = wanted in row.flags.lower().split()
-            return found
-
-        return has
+            return [row for row in rows if selected.is_recent(row.uid)]
+        has = {text for text in {row.flags for row in rows} if wanted in text.lower().split()}
+        return [row for row in rows if row.flags in has] if has else []
 
     def _arrived(self, key: SearchKey) -> Test:
         """By days of the office's zone, as INTERNALDATE shows them."""

@@ -18,6 +18,7 @@ from mailboxes.imap.ports import Refusal
 from mailboxes.imap.syntax import NumberSet, numbers_text
 
 NEVER = 1 << 32  # above all UIDs: nothing is \\Recent
+_MANY = 8  # a dictionary of all is made for the numbers of an eighth of the folder
 FIXED_FLAGS = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 
 
@@ -111,6 +112,9 @@ class Selected:
         first = self.number(rows[0].uid)
         if self.uids[first - 1 : first - 1 + len(rows)] == array("I", [row.uid for row in rows]):
             return range(first, first + len(rows))  # as they follow one another in the folder
+        if len(rows) * _MANY > len(self.uids):
+            known = {uid: number for number, uid in enumerate(self.uids, 1)}
+            return [known[row.uid] for row in rows]
         return [self.number(row.uid) for row in rows]
 
     def may(self, right: str) -> bool:

@@ -138,8 +138,7 @@ def _facts(session: Session, conn: Connection | None, rows: Sequence[Row]) -> di
 def _numbers(session: Session, rows: Sequence[Row], *, uid: bool) -> list[int]:
     if uid:
         return [row.uid for row in rows]
-    number = session.selected.number
-    return [number(row.uid) for row in rows]
+    return list(session.selected.numbers(rows))
 
 
 def _esearch(

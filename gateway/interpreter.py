@@ -23,7 +23,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
 MAPPED = 1 << 17  # octets: larger blocks are mapped on their own
-_TURN = 0.001  # seconds
+_TURN = 0.0005  # seconds
 _YOUNG = 10_000  # objects that are made, and not freed, until the collector looks through them
 
 
@@ -43,7 +43,7 @@ def tame() -> bool:
 
 
 def take_short_turns() -> None:
-    """Let no thread keep the interpreter for more than a millisecond when another one waits.
+    """Let no thread keep the interpreter for more than half a millisecond when another one waits.
 
     The event loop answers clients, threads read for them: by default each of the loop's steps would
     wait up to 5 ms for a thread that computes, and a command is several steps.

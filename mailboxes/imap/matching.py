@@ -67,6 +67,8 @@ class Matcher:
             case SearchName.OR:
                 found = {row.uid for one in key.keys for row in self._fit(conn, one, rows)}
                 return [row for row in rows if row.uid in found]
+            case SearchName.NOT if key.keys[0].name is SearchName.FLAG:
+                return self._flagged(key.keys[0].texts[0], rows, has=False)
             case SearchName.NOT:
                 found = {row.uid for row in self._fit(conn, key.keys[0], rows)}
                 return [row for row in rows if row.uid not in found]
@@ -132,7 +134,7 @@ class Matcher:
             case _:  # THREADID: there are none
                 return lambda _row: False
 
-    def _flagged(self, flag: str, rows: Sequence[Row]) -> list[Row]:
+    def _flagged(self, flag: str, rows: Sequence[Row], *, has: bool = True) -> Sequence[Row]:
         """Asked of every folder by every program, so each row costs as little as it can."""
         wanted, selected = flag.lower(), self._selected
         if wanted == "\\seen":
@@ -140,12 +142,13 @@ class Matcher:
             # change the view.
             own = dict(selected.view.own.get(selected.account, {}))
             if not own:
-                return [row for row in rows if row.seen]
-            return [row for row in rows if own.get(row.uid, row.seen)]
+                return [row for row in rows if row.seen is has]
+            return [row for row in rows if own.get(row.uid, row.seen) is has]
         if wanted == "\\recent":
-            return [row for row in rows if selected.is_recent(row.uid)]
-        has = {text for text in {row.flags for row in rows} if wanted in text.lower().split()}
-        return [row for row in rows if row.flags in has] if has else []
+            return [row for row in rows if selected.is_recent(row.uid) is has]
+        texts = {row.flags for row in rows}
+        fit = {text for text in texts if (wanted in text.lower().split()) is has}
+        return rows if len(fit) == len(texts) else [row for row in rows if row.flags in fit]
 
     def _arrived(self, key: SearchKey) -> Test:
         """By days of the office's zone, as INTERNALDATE shows them."""

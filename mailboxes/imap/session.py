@@ -137,9 +137,14 @@ class Session:
             self.connection.write(bytes(out))
         await self.connection.drain(self.services.limits.write_seconds)
 
+    @property
+    def has_much(self) -> bool:
+        """Whether so much was said that it should go out."""
+        return len(self._out) >= _FLUSH
+
     async def flush_some(self) -> None:
         """Send what was said, if it is much; lets others have their turn then."""
-        if len(self._out) >= _FLUSH:
+        if self.has_much:
             await self.flush()
             await asyncio.sleep(0)
 

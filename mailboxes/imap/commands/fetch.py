@@ -161,7 +161,7 @@ class _Fetcher:
         """Answer for these; how many of them are gone."""
         loaded = await self._load(rows)
         session, lost = self._session, 0
-        for number, row in enumerate(rows):
+        for row in rows:
             # All of a response is there before its first octet goes out: what is missing must not
             # be found out in the middle of it, and others may remove the message meanwhile.
             parts = self._response(row, loaded)
@@ -173,9 +173,8 @@ class _Fetcher:
                     await self._stream(part)
                 else:
                     session.write(part)
-            if number % 64 == 63:
+            if session.has_much:
                 await session.flush_some()
-        await session.flush_some()
         return lost
 
     def _response(self, row: Row, loaded: dict[int, list[Answer]]) -> list[Answer] | None:

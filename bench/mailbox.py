@@ -1,9 +1,8 @@
 """The mailbox service beside Dovecot, in one run: the questions that mail programs ask most.
 
 Both get the same mails by APPEND, both are asked over TLS by the same client, one after the other.
-Each line is the median of some runs, but for what can be done only once (the first time); both have answered such
-questions before, of other mails. Dovecot
-is Debian's, with Maildir and its defaults.
+Each line is the median of some runs, but for what can be done only once (the first time); both have
+answered such questions before, of other mails. Dovecot is Debian's, with Maildir and its defaults.
 
 Run it as `python -m bench.mailbox --mails 10000`.
 """

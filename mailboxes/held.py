@@ -62,7 +62,7 @@ class HeldRows(MessageReader):
                 seen,
                 and_(seen.c.message_id == messages.c.id, seen.c.account == bindparam("account")),
             )
-            .where(messages.c.folder_id == bindparam("folder"), these),
+            .where(these),
             some="some",
         )  # fmt: skip
         self._place_of = Prepared(
@@ -91,10 +91,11 @@ class HeldRows(MessageReader):
     ) -> list[Row[Any]]:
         """Those of the messages that are in the folder, by UID; `own` is the account's \\Seen."""
         found: list[Any] = []
-        values = {"folder": folder_id, "account": by.login if by is not None else ""}
+        account = by.login if by is not None else ""
         for some in chunks(message_ids):
-            found.extend(self._held.all(conn, {**values, "some": some}))
-        return sorted(found, key=lambda row: row.uid)
+            found += self._held.all(conn, {"account": account, "some": some})
+        # Looked at here: asked for both, SQLite takes the folder's index and reads all of it.
+        return sorted((row for row in found if row.folder_id == folder_id), key=lambda row: row.uid)
 
     def _set_seen(self, conn: Connection, own: Sequence[Mapping[str, object]]) -> None:
         """Write accounts' own \\Seen, over what was written before."""

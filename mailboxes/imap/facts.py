@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_tz
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,7 +18,10 @@ from mailboxes.decode import decode_text
 from mailboxes.imap.loading import ENVELOPE, HEADER, Loaded, Loader
 from mailboxes.imap.sections import choose_fields
 
-_KEPT = 50_000
+T = TypeVar("T")
+
+_KEPT = 50_000  # contents whose facts are kept, and
+_DATES = 500_000  # those of which only the date is
 _TOGETHER = 256  # contents that are read at once
 _MAX_SUBJECT = 2_000  # letters of a subject, and
 _MAX_REFERENCES = 65_536  # of References, beyond which nobody looks
@@ -55,6 +59,7 @@ class FactBook:
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._kept: OrderedDict[int, Facts] = OrderedDict()
+        self._dates: OrderedDict[int, float | None] = OrderedDict()
 
     def look(self, conn: Connection, content_ids: Iterable[int]) -> dict[int, Facts]:
         """The facts by content id; may run in any thread."""
@@ -66,12 +71,32 @@ class FactBook:
             some = self._loader.load(conn, missing[start : start + _TOGETHER], ENVELOPE | HEADER)
             for content_id, loaded in some.items():
                 found[content_id] = kept[content_id] = facts_of(loaded)
-        while len(kept) > _KEPT:
-            try:
-                kept.popitem(last=False)
-            except KeyError:
-                break
+        _shorten(kept, _KEPT)
         return found
+
+    def sent(self, conn: Connection, content_ids: Iterable[int]) -> dict[int, float | None]:
+        """When they were sent, as Unix time, by content id: what folders are sorted by most, of
+        which therefore more are kept."""
+        kept = self._dates
+        wanted = dict.fromkeys(content_ids)
+        found = {one: kept[one] for one in wanted if one in kept}
+        missing = [one for one in wanted if one not in found]
+        for start in range(0, len(missing), _TOGETHER):
+            some = self._loader.load(conn, missing[start : start + _TOGETHER], ENVELOPE)
+            for content_id, loaded in some.items():
+                date_field = json.loads(loaded.row.envelope)[0]
+                found[content_id] = kept[content_id] = _date(date_field)[1]
+        _shorten(kept, _DATES)
+        return found
+
+
+def _shorten(kept: OrderedDict[int, T], most: int) -> None:
+    """Forget the oldest; other threads may do the same."""
+    while len(kept) > most:
+        try:
+            kept.popitem(last=False)
+        except KeyError:
+            return
 
 
 def facts_of(content: Loaded) -> Facts:

@@ -76,6 +76,7 @@ class FolderView:
     uids: array[int] = field(default_factory=lambda: array("I"))
     rows: dict[int, Row] = field(default_factory=dict)  # by UID
     own: dict[str, dict[int, bool]] = field(default_factory=dict)  # account -> UID -> \\Seen
+    counts: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # see `_count`
     users: int = 0
     claimed: int = 0  # the UID up to which a client of this process was told of \\Recent
     gone: bool = False  # the folder was removed
@@ -99,17 +100,21 @@ class FolderView:
 
     def first_unseen(self, account: str) -> int:
         """The number of the first message that the account has not read; 0: it has read all."""
-        for number, uid in enumerate(self.uids, 1):
-            if not self.is_seen(uid, account):
-                return number
-        return 0
+        return self._count(account)[2]
 
     def unseen(self, account: str) -> int:
         """How many messages the account has not read."""
-        own = self.own.get(account)
-        if not own:
-            return sum(not row.seen for row in self.rows.values())
-        return sum(not own.get(uid, row.seen) for uid, row in self.rows.items())
+        return self._count(account)[1]
+
+    def _count(self, account: str) -> tuple[int, int, int]:
+        """For which state, how many unread ones, and the number of the first."""
+        known = self.counts.get(account)
+        if known is None or known[0] != self.state.modseq:
+            own, rows = self.own.get(account, {}), self.rows
+            unread = [uid for uid in self.uids if not own.get(uid, rows[uid].seen)]
+            first = index(self.uids, unread[0]) + 1 if unread else 0
+            known = self.counts[account] = (self.state.modseq, len(unread), first)
+        return known
 
     def deleted(self) -> int:
         """How many messages are marked \\Deleted."""
@@ -128,6 +133,20 @@ class FolderView:
                 changed.update(dict.fromkeys(change.changed))
                 removed.update(dict.fromkeys(change.removed))
         return Change(modseq, tuple(changed), tuple(removed))
+
+    def touched(self, modseq: int) -> set[int] | None:
+        """All UIDs that have changed after that, and perhaps some that have not; None if that is
+        not remembered any more."""
+        found: set[int] = set()
+        if modseq >= self.state.modseq:
+            return found
+        if not self.log or self.log[0].before > modseq:
+            return None
+        for change in reversed(self.log):
+            found.update(change.changed)
+            if change.before <= modseq:  # those before it are older
+                break
+        return found
 
     def take(self, news: _News) -> None:
         """Make the news part of the view."""

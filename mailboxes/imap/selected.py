@@ -127,11 +127,9 @@ class Selected:
         """The UIDs of that set that the client knows of, rising; `*` is the last one."""
         if numbers.saved:
             return [uid for uid in self.saved if self._has(uid)]
-        if not self.uids:
-            return []
         found: list[int] = []
-        for low, high in numbers.bounded(self.uids[-1]):
-            found.extend(self.uids[index(self.uids, low) : index(self.uids, high + 1)])
+        for low, high in self._spans_of_uids(numbers):
+            found.extend(self.uids[low:high])
         return found
 
     def by_number(self, numbers: NumberSet, *, lenient: bool = False) -> list[int]:
@@ -139,19 +137,48 @@ class Selected:
         is `lenient`, as SEARCH must be."""
         if numbers.saved:
             return [uid for uid in self.saved if self._has(uid)]
-        count = len(self.uids)
         found: list[int] = []
-        for low, high in numbers.bounded(count):
-            if not lenient and not 0 < low <= high <= count:
-                raise Refusal(
-                    f"there is no message {high or 1}, the folder has {count}", code="BAD"
-                )
-            found.extend(self.uids[max(low - 1, 0) : high])
+        for low, high in self._spans(numbers, lenient=lenient):
+            found.extend(self.uids[low:high])
         return found
 
     def pick(self, numbers: NumberSet, *, uid: bool) -> list[int]:
         """The UIDs of the messages of a command."""
         return self.by_uid(numbers) if uid else self.by_number(numbers)
+
+    def pick_of(self, some: Iterable[int], numbers: NumberSet, *, uid: bool) -> list[int]:
+        """Those of some UIDs that `pick` would give, rising; what is asked costs, not the folder.
+
+        Raises Refusal as `pick` does.
+        """
+        if numbers.saved:
+            wanted = set(self.pick(numbers, uid=uid))
+            return sorted(one for one in some if one in wanted)
+        spans = self._spans_of_uids(numbers) if uid else self._spans(numbers)
+        places = sorted(index(self.uids, one) for one in some if self._has(one))
+        return [
+            self.uids[place] for place in places if any(low <= place < high for low, high in spans)
+        ]
+
+    def _spans_of_uids(self, numbers: NumberSet) -> list[tuple[int, int]]:
+        """The places of those UIDs: from, and up to."""
+        if not self.uids:
+            return []
+        return [
+            (index(self.uids, low), index(self.uids, high + 1))
+            for low, high in numbers.bounded(self.uids[-1])
+        ]
+
+    def _spans(self, numbers: NumberSet, *, lenient: bool = False) -> list[tuple[int, int]]:
+        """The places of those message numbers. Raises Refusal as `by_number` does."""
+        count = len(self.uids)
+        spans = numbers.bounded(count)
+        for low, high in () if lenient else spans:
+            if not 0 < low <= high <= count:
+                raise Refusal(
+                    f"there is no message {high or 1}, the folder has {count}", code="BAD"
+                )
+        return [(max(low - 1, 0), min(high, count)) for low, high in spans]
 
     def _has(self, uid: int) -> bool:
         place = index(self.uids, uid)

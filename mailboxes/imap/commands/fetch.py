@@ -45,12 +45,13 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     query = grammar.fetch_query()
     grammar.end()
     selected = session.selected
-    uids = selected.pick(numbers, uid=uid)
     items = list(dict.fromkeys(query.items))
     if query.changed_since is not None or any(item.name == "MODSEQ" for item in items):
         session.enable_condstore()
-    if query.changed_since is not None:
-        uids = await _changed(session, query, numbers, uids, uid=uid)
+    if query.changed_since is None:
+        uids = selected.pick(numbers, uid=uid)
+    else:
+        uids = await _changed(session, query, numbers, uid=uid)
         if not any(item.name == "MODSEQ" for item in items):
             items.append(FetchItem("MODSEQ", peek=True))
     if uid and not any(item.name == "UID" for item in items):
@@ -63,10 +64,13 @@ async def fetch(session: Session, grammar: Grammar, *, uid: bool) -> Done:
 
 
 async def _changed(
-    session: Session, query: FetchQuery, numbers: NumberSet, uids: Sequence[int], *, uid: bool
+    session: Session, query: FetchQuery, numbers: NumberSet, *, uid: bool
 ) -> list[int]:
     """Those that have changed; what has vanished is told, if that was asked for."""
     selected, since = session.selected, query.changed_since or 0
+    view = selected.view
+    touched = view.touched(since)
+    uids = selected.pick_of(view.rows if touched is None else touched, numbers, uid=uid)
     if query.vanished:
         if not (uid and session.state.qresync):
             raise Refusal("VANISHED needs UID FETCH and QRESYNC", code="BAD")
@@ -78,7 +82,7 @@ async def _changed(
         if removed:
             text = numbers_text(removed)
             session.write(b"* VANISHED (EARLIER) %s\r\n" % text.encode("ascii"))
-    rows = selected.view.rows
+    rows = view.rows
     return [one for one in uids if one in rows and rows[one].modseq > since]
 
 

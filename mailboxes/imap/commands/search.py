@@ -55,10 +55,16 @@ async def sort(session: Session, grammar: Grammar, *, uid: bool) -> Done:
     grammar.end()
 
     def order(conn: Connection | None, rows: Sequence[Row]) -> list[Row]:
-        asks = any(name not in ("ARRIVAL", "SIZE") for name, _ in criteria)
-        facts = _facts(session, conn, rows) if asks else {}
+        names = {name for name, _ in criteria}
+        book, ids = session.services.facts, [row.content_id for row in rows]
+        assert conn is not None  # noqa: S101  # asked for by `always`
+        sent = book.sent(conn, ids) if "DATE" in names else {}
+        facts = book.look(conn, ids) if names - {"ARRIVAL", "SIZE", "DATE"} else {}
         ordered = list(rows)
         for name, reverse in reversed(criteria):
+            if name == "DATE":
+                ordered.sort(key=lambda row: _sent(row, sent.get(row.content_id)), reverse=reverse)
+                continue
             key = _SORT_KEYS[name]
             ordered.sort(key=lambda row: key(row, facts.get(row.content_id)), reverse=reverse)
         return ordered
@@ -92,7 +98,7 @@ async def thread(session: Session, grammar: Grammar, *, uid: bool) -> Done:
         posts = [
             threads.Post(
                 row.uid if uid else selected.number(row.uid),
-                _sent(row, facts.get(row.content_id)),
+                _sent(row, facts[row.content_id].sent),
                 facts[row.content_id],
             )
             for row in rows
@@ -171,16 +177,14 @@ def _esearch(
     session.untagged(" ".join(said))
 
 
-def _sent(row: Row, facts: Facts | None) -> float:
-    if facts is None or facts.sent is None:
-        return row.arrived / 1000
-    return facts.sent
+def _sent(row: Row, sent: float | None) -> float:
+    """By RFC 5256, 2.2 the date of arrival stands for one that is missing."""
+    return row.arrived / 1000 if sent is None else sent
 
 
 _SORT_KEYS: dict[str, Callable[[Row, Facts | None], float | str]] = {
     "ARRIVAL": lambda row, _: row.arrived,
     "SIZE": lambda row, _: row.size,
-    "DATE": _sent,
     "SUBJECT": lambda _, facts: facts.subject if facts else "",
     "FROM": lambda _, facts: facts.from_ if facts else "",
     "TO": lambda _, facts: facts.to if facts else "",

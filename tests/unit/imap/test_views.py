@@ -86,6 +86,38 @@ def test_a_client_far_behind_is_told_the_same_as_one_that_was_told_each_time(see
     assert news(often) == news(seldom) == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_what_has_changed_and_been_read_is_found_as_by_looking_at_all(seed: int) -> None:
+    """Whatever modification sequence is asked for, also one inside of a change."""
+    dice = random.Random(seed)
+    view = view_of(*range(1, 40))
+    modseq = 1
+    for _ in range(dice.choice((20, 600))):
+        some = dice.sample(list(view.uids), min(dice.randint(1, 4), len(view.uids)))
+        modseqs = [modseq := modseq + dice.randint(1, 3) for _ in some]
+        flags = dice.choice(("", "\\Seen"))
+        gone = [dice.choice(list(view.uids))] if dice.random() < 0.1 else []
+        changed = [row(u, m, flags) for u, m in zip(some, modseqs, strict=True) if u not in gone]
+        if dice.random() < 0.3:
+            changed.append(row(view.state.uidnext, modseq))
+        take(view, modseq, changed, gone)
+        unread = [uid for uid in view.uids if not view.rows[uid].seen]
+        assert view.unseen("wang") == len(unread)
+        assert view.first_unseen("wang") == (list(view.uids).index(unread[0]) + 1 if unread else 0)
+    selected = selected_in(view)
+    numbers = NumberSet(((2, 9), (5, 5), (14, None)))
+    for since in range(max(0, modseq - 300), modseq + 2):
+        touched = view.touched(since)
+        wanted = {uid for uid, one in view.rows.items() if one.modseq > since}
+        assert touched is None or touched >= wanted
+        for uid in (False, True):
+            found = selected.pick_of(
+                touched if touched is not None else view.rows, numbers, uid=uid
+            )
+            there = [one for one in found if one in wanted]
+            assert there == [one for one in selected.pick(numbers, uid=uid) if one in wanted]
+
+
 def test_numbers_change_only_when_the_client_is_told() -> None:
     view = view_of(1, 2, 3, 4)
     selected = selected_in(view)

@@ -23,6 +23,7 @@ from gateway.directory.snapshot import Directory
 from gateway.domain.clock import Clock, milliseconds
 from gateway.domain.ids import new_id
 from gateway.errors import Deferred, Reply, StoreError
+from gateway.exchange import cabinet
 from gateway.exchange.exchange import Judges
 from gateway.exchange.mailroom import tables
 from gateway.exchange.tables import documents
@@ -241,6 +242,9 @@ class PostHouse:
             .limit(1)
         )
         return conn.scalar(query)
+
+    def is_act(self, folder: str) -> bool:
+        return cabinet.act_of(folder)[0] is not None
 
     def rights_given(
         self, conn: Connection, account: MailAccount, owner: str, folder: str, identifier: str,

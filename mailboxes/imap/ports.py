@@ -115,6 +115,10 @@ class House(Protocol):
         """The UID of a message in that folder that the post office has filed itself, if this is
         its client's own copy."""
 
+    def is_act(self, folder: str) -> bool:
+        """Whether putting a message into the folder of that name means something: signing for it,
+        returning it."""
+
     def rights_given(
         self, conn: Connection, account: Account, owner: str, folder: str, identifier: str,
         before: str | None, after: str | None,

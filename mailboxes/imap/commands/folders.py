@@ -95,6 +95,12 @@ async def rename(session: Session, grammar: Grammar, *, uid: bool) -> Done:
             "文件夹不能改归另一信箱，请移动其中的邮件",
             code="CANNOT",
         )
+    if services.house.is_act(inner) and not services.house.is_act(spot.node.name):
+        raise Refusal(
+            "Here documents are signed for or returned one by one: move them, not their folder",
+            "此处逐件签收或退文：请移动其中的公文，不要移动文件夹",
+            code="CANNOT",
+        )
     if spot.node.name == INBOX:
         return await _empty_inbox(session, spot, root, inner)
 

@@ -131,6 +131,19 @@ async def test_inbox_gives_its_messages_to_its_new_name_and_stays(room: Mailroom
     assert b"[CANNOT]" in await client.fails("DELETE inbox")
 
 
+async def test_a_folder_is_not_renamed_into_one_whose_messages_are_signed_for(
+    room: Mailroom,
+) -> None:
+    """What was in it looked signed for, and nobody had signed."""
+    client = await room.client()
+    await client.ok("CREATE Signed/Li")
+    await client.ok("CREATE Work")
+    assert b"[CANNOT]" in await client.fails("RENAME Work Signed/Work")
+    assert b"[CANNOT]" in await client.fails("RENAME INBOX Signed/Inbox")
+    await client.ok("RENAME Signed/Li Signed/Lina")
+    await client.ok("RENAME Signed/Lina Lina")
+
+
 async def test_a_folder_with_the_name_of_another_has_its_own_uidvalidity(room: Mailroom) -> None:
     """Folders that were made at once had the same one, so of two that changed their names the
     client showed the mails of the one as those of the other."""

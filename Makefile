@@ -54,6 +54,8 @@ bench: $(VENV)/.dev ## measure memory, throughput beside Postfix, a notice to ma
 	$(BIN)/python -m bench.submit --notice 44 1000
 	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.search
+	$(BIN)/python -m bench.mailbox
+	$(BIN)/python -m bench.vast
 
 docs: $(VENV)/.installed ## make the pages of docs/ that are made from the code
 	$(BIN)/yizhan --manual > docs/commands.md

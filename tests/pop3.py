@@ -101,7 +101,7 @@ def logged_in(office: Office, login: str) -> Client:
     return Client(office).login(login)
 
 
-def put(office: Office, owner: str, mails: Iterable[bytes], kind: str = "filed") -> Sequence[int]:
+def put(office: Office, owner: str, mails: Iterable[bytes]) -> Sequence[int]:
     """Put these octets into an INBOX as they are; the ids of the messages."""
     now = datetime.now(UTC)
     with opened(office.config) as here:

@@ -10,7 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -363,3 +363,27 @@ def test_a_client_certificate_logs_in_by_external(
         assert client.ask(b"STAT") == b"-ERR Please log in first"
         assert client.ask(b"AUTH EXTERNAL " + b64encode(b"housing")).startswith(b"-ERR [AUTH]")
         assert client.ask(b"AUTH EXTERNAL =").startswith(b"+OK Welcome, 0 messages")
+
+
+@pytest.mark.one_database("which process serves whom")
+def test_several_processes_show_the_same_inbox(make_office: Callable[..., Office]) -> None:
+    own = make_office(changes={"[state]": "[daemon]\nworkers = 3\n\n[state]"})
+    with own.running():
+        for number in range(4):
+            own.accept("office", letters.plain("office", "water", f"函{number}"), "water")
+        with ExitStack() as stack:
+            several = [stack.enter_context(logged_in(own, "water")) for _ in range(8)]
+            [names] = {tuple(one.names()) for one in several}
+            assert len(names) == 4
+            with ThreadPoolExecutor(8) as pool:
+                [first] = {*pool.map(lambda one: one.read(b"RETR 1"), several)}
+            assert b"Subject:" in first
+            several[0].ask(b"DELE 2")
+            several[0].ask(b"QUIT")
+        handed = own.sql("SELECT count(*) FROM mailbox_messages WHERE handed_over IS NOT NULL")
+        assert handed == [1]
+        for _ in range(8):
+            with logged_in(own, "water") as client:
+                assert tuple(client.names()) == (names[0], *names[2:])
+        with imap(own, "water") as reader:
+            assert flags(reader) == [True, False, False, False]

@@ -182,10 +182,13 @@ async def _status(session: Session, spot: Spot, items: Sequence[str]) -> None:
         if view is not None:
             found |= {
                 "MESSAGES": str(len(view.uids)), "UIDNEXT": str(view.state.uidnext),
-                "HIGHESTMODSEQ": str(view.state.modseq), "UNSEEN": str(view.unseen(login)),
-                "DELETED": str(view.deleted()),
+                "HIGHESTMODSEQ": str(view.state.modseq),
                 "RECENT": str(len(view.uids) - index(view.uids, node.recent)),
             }  # fmt: skip
+            if "UNSEEN" in items:
+                found["UNSEEN"] = str(view.unseen(login))
+            if "DELETED" in items:
+                found["DELETED"] = str(view.deleted())
     finally:
         if view is not None:
             services.views.close(view)

@@ -90,6 +90,11 @@ class MailboxStore(HeldRows):
             .limit(1)
         )
         self._key_of = Prepared(select(contents.c.key).where(contents.c.id == bindparam("content")))
+        self._behind = Prepared(
+            select(messages.c.id)
+            .where(messages.c.folder_id == bindparam("folder"), messages.c.uid >= bindparam("uid"))
+            .order_by(messages.c.uid)
+        )
         self._reflag = Prepared(
             update(messages)
             .where(these)
@@ -351,9 +356,8 @@ class MailboxStore(HeldRows):
             }
             for number, row in enumerate(rows)
         ]  # fmt: skip
-        made = conn.execute(
-            insert(table).returning(table.c.id, sort_by_parameter_order=True), values
-        ).scalars()
+        conn.execute(insert(table), values)
+        made = self._behind.scalars(conn, {"folder": target_id, "uid": uidnext})
         copied = [
             Moved(row.uid, Appended(target_id, int(copy_id), uidnext + number, modseq))
             for number, (row, copy_id) in enumerate(zip(rows, made, strict=True))

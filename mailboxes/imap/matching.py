@@ -44,8 +44,11 @@ class Matcher:
         self._loader = loader
         self._zone = zone
         self._now = now
-        rows = selected.view.rows
-        self.rows = [rows[uid] for uid in selected.uids if uid in rows]
+        view = selected.view
+        if selected.uids is view.uids:  # the rows came in the order of their UIDs
+            self.rows = list(view.rows.values())
+        else:
+            self.rows = [view.rows[uid] for uid in selected.uids if uid in view.rows]
 
     def find(self, conn: Connection | None, key: SearchKey) -> list[Row]:
         """The rows that fit, in the folder's order. `conn` may be None unless `needs_contents`."""

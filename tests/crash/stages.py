@@ -75,9 +75,14 @@ class Stages:
             self._outgoing.rename(self._hidden)
             self.send()
         elif point.startswith("reminder-report."):
-            for path in self._outgoing.iterdir():
-                if not path.name.startswith("."):
-                    path.rename(self.office.folder / "sms" / "sent" / path.name)
+            if not self.office.messages_to_phones():
+                self.send()
+            deadline = time.monotonic() + _READY_SECONDS
+            while not (handed := self.office.messages_to_phones()):
+                assert time.monotonic() < deadline, self.office.log[-3000:]
+                time.sleep(0.05)
+            for path in handed:
+                path.rename(self.office.folder / "sms" / "sent" / path.name)
         elif point.startswith("outbox-put-back."):
             # A receipt that comes up before its records are sealed waits a moment.
             while self.office.process.poll() is None:
@@ -140,7 +145,8 @@ class Stages:
             self._hidden.rename(self._outgoing)
 
     def _leave_an_orphan(self) -> None:
-        """A content that no message shows, as a replaced summary leaves one."""
+        """A content that no message shows, as a replaced summary leaves one, and a newer one: the
+        newest is never swept."""
         contents = mailbox_tables.contents
         database = Database(self.office.database_url, readers=1)
         try:
@@ -148,7 +154,7 @@ class Stages:
             assert row is not None
             values = {**row._mapping, "kind": "summary"}
             del values["id"]
-            database.write_now(lambda c: c.execute(insert(contents).values(values)))
+            database.write_now(lambda c: c.execute(insert(contents), [values, values]))
         finally:
             database.stop()
 

@@ -258,7 +258,8 @@ async def test_a_content_that_cannot_be_read_holds_up_no_other(searched: Searche
 
     def damage(conn: Connection) -> None:
         table = tables.contents
-        conn.execute(table.update().where(table.c.id == broken).values(blob="gone", octets=None))
+        lost = {"blob": "gone", "octets": None, "header": None}
+        conn.execute(table.update().where(table.c.id == broken).values(lost))
 
     searched.house.database.write_now(damage)
     await searched.indexer.whole_round()
